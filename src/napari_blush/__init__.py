@@ -1,0 +1,1 @@
+"""napari-blush: the napari plugin on top of `blushcore`."""

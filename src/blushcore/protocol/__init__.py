@@ -21,7 +21,7 @@ from blushcore.protocol.events import (
     Started,
 )
 from blushcore.protocol.jobs import Job
-from blushcore.protocol.parameters import Parameters
+from blushcore.protocol.parameters import Parameters, explain_validation_error
 
 __all__ = [
     "ACTIONS",
@@ -45,5 +45,6 @@ __all__ = [
     "Resumed",
     "Started",
     "Stopped",
+    "explain_validation_error",
     "no_commands",
 ]

@@ -1,0 +1,160 @@
+"""The `blush` command: the table of its commands, and what it answers.
+
+Exit codes: 0 done; 1 the job failed (one plain sentence on stderr, a traceback only with ``--debug``);
+2 wrong usage; 130 stopped before its end, by Ctrl-C, SIGTERM or a command from a viewer.
+
+Adding a command takes one line in `COMMANDS` and one module, imported only when the command is called or its
+own help is asked for. The module holds a plain function; its signature is the usage, its docstring the help,
+what it returns (None counts as 0) the exit code::
+
+    # cli/fsc.py
+    def fsc(half1: Path, half2: Path, /, *, mask: Path | None = None) -> None:
+        \"\"\"Fourier shell correlation of two half-maps, with one numpy-style entry per parameter.\"\"\"
+
+Arguments before ``/`` are positional, those after ``*`` are options. A job's parameter model is taken as it is:
+each field becomes an option, its `Field(description=...)` (with the unit) the help; the fields that the model
+names in `positional` are given by position instead::
+
+    # cli/toy.py
+    def toy(
+        parameters: Annotated[ToyParameters, Parameter(name="*")],
+        *,
+        output: Annotated[Path, Parameter(alias="-o")],
+        json: bool = False,
+    ) -> int:
+        events = run_job(TOY, parameters, output, commands=...)
+        return run_in_terminal(...)         # see `terminal`
+
+Errors for the user are raised as `BlushError`; a command prints no error itself.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cyclopts
+from cyclopts.exceptions import UnknownCommandError, UnusedCliTokensError
+from pydantic import ValidationError
+
+from blushcore.protocol import BlushError, Stopped, explain_validation_error
+
+DONE, FAILED, USAGE, STOPPED = 0, 1, 2, 130
+"""The exit codes."""
+
+
+class Entry(NamedTuple):
+    """A command: where its function is (``module:function``) and what it does, in one line."""
+
+    target: str
+    help: str
+
+
+COMMANDS: dict[str, Entry] = {}
+
+
+def build_app(commands: dict[str, Entry]) -> cyclopts.App:
+    """Return the command line with `commands`, none of which is imported yet."""
+    app = cyclopts.App(
+        name="blush",
+        help="Blush regularisation for cryo-EM maps, refinements and classifications.",
+        help_epilogue="Every command: --debug shows the traceback of an error.",
+        version=_version,
+        exit_on_error=False,
+        print_error=False,
+        suppress_keyboard_interrupt=False,
+        result_action="return_value",
+        help_format="plaintext",
+        default_parameter=cyclopts.Parameter(negative_iterable=(), negative_none=()),
+    )
+    for name, entry in commands.items():
+        app.command(entry.target, name=name, help=entry.help)
+    return app
+
+
+def main(arguments: Sequence[str] | None = None, *, commands: dict[str, Entry] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    Parameters
+    ----------
+    arguments
+        What follows ``blush``; by default that of this process.
+    commands
+        The commands; by default `COMMANDS`.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    table = COMMANDS if commands is None else commands
+    debug = _take_debug(words)
+    try:
+        code = build_app(table)(words)
+        sys.stdout.flush()
+        return DONE if code is None else int(code)
+    except cyclopts.CycloptsError as error:
+        _complain(f"{_usage_problem(error, table)} See: {_help_for(words, table)}")
+        return USAGE
+    except (Stopped, KeyboardInterrupt):
+        _complain("stopped")
+        return STOPPED
+    except BrokenPipeError:
+        # Whoever read our output has enough (`blush watch RUN | head`): no failure of ours. Point stdout
+        # elsewhere, or the interpreter complains while it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        else:
+            _complain(_problem(error))
+        return FAILED
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return f"blush {version('napari-blush')}"
+
+
+def _take_debug(words: list[str]) -> bool:
+    """Remove ``--debug`` wherever it stands before a ``--``; return whether it was there."""
+    end = words.index("--") if "--" in words else len(words)
+    kept = [word for word in words[:end] if word != "--debug"]
+    found = len(kept) < end
+    words[:end] = kept
+    return found
+
+
+def _problem(error: Exception) -> str:
+    if isinstance(error, BlushError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        where = f": {error.filename}" if error.filename else ""
+        return f"{error.strerror}{where}."
+    return (
+        f"Unexpected {type(error).__name__}: {error}. This is a fault in blush itself; "
+        "run the command again with --debug and report what it prints."
+    )
+
+
+def _usage_problem(error: cyclopts.CycloptsError, commands: dict[str, Entry]) -> str:
+    if isinstance(error, UnknownCommandError) and error.unused_tokens:
+        # cyclopts would import every command to suggest one.
+        word = error.unused_tokens[0]
+        near = difflib.get_close_matches(word, commands, n=1)
+        return f"Unknown command {word!r}." + (f" Did you mean {near[0]!r}?" if near else "")
+    if isinstance(error.__cause__, ValidationError):
+        return explain_validation_error(error.__cause__, name_of=lambda field: "--" + field.replace("_", "-"))
+    if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
+        return f"Unexpected argument {error.unused_tokens[0]!r}."
+    return " ".join(str(error).split())
+
+
+def _help_for(words: list[str], commands: dict[str, Entry]) -> str:
+    return f"blush {words[0]} --help" if words and words[0] in commands else "blush --help"
+
+
+def _complain(text: str) -> None:
+    print(f"blush: {text}", file=sys.stderr)

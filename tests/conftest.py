@@ -1,0 +1,79 @@
+"""What the tests share: what they need from the machine, and how many threads they may take.
+
+A test marked with a need (``@pytest.mark.relion``) is skipped, with the reason, where the machine lacks it;
+with ``BLUSH_REQUIRE_RELION=1`` in the environment it fails instead, so that CI notices. Likewise for the others.
+"""
+
+from __future__ import annotations
+
+import os
+
+# Before anything imports numpy or torch, whose thread pools are sized once. Child processes inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", str(min(2, os.cpu_count() or 1)))
+
+import importlib.util
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SHARED_DATA = Path(os.environ.get("BLUSH_SHARED_DATA", REPOSITORY.parent / "shared" / "data"))
+
+
+def _lacks_relion() -> str:
+    return "" if shutil.which("relion_refine") else "RELION's programs are not on PATH"
+
+
+def _lacks_shared_data() -> str:
+    return "" if SHARED_DATA.is_dir() else f"no folder {SHARED_DATA} ($BLUSH_SHARED_DATA names another)"
+
+
+def _lacks_cuda() -> str:
+    import torch
+
+    return "" if torch.cuda.is_available() else "no CUDA device"
+
+
+def _lacks_gui() -> str:
+    for module in ("napari", "qtpy", "pytestqt"):
+        if importlib.util.find_spec(module) is None:
+            return f"{module} is not installed (scripts/setup --gui)"
+    if sys.platform.startswith("linux") and not (
+        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    ):
+        return "no display (xvfb-run will do)"
+    return ""
+
+
+_LACKS: dict[str, Callable[[], str]] = {
+    "relion": _lacks_relion,
+    "shared_data": _lacks_shared_data,
+    "cuda": _lacks_cuda,
+    "gui": _lacks_gui,
+}
+"""Marker (or fixture) to what the machine lacks for it: a reason, or nothing."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    wanted = {mark.name for mark in item.iter_markers()} | set(getattr(item, "fixturenames", ()))
+    for need in wanted & _LACKS.keys():
+        if reason := _LACKS[need]():
+            if os.environ.get(f"BLUSH_REQUIRE_{need.upper()}") == "1":
+                pytest.fail(f"BLUSH_REQUIRE_{need.upper()}=1, but {reason}", pytrace=False)
+            pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The shared data folder; a test that asks for it is skipped where there is none."""
+    return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The top folder of this checkout."""
+    return REPOSITORY

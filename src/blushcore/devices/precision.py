@@ -1,0 +1,53 @@
+"""Which reduced precision a device computes faster than float32."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+_X86_BFLOAT16 = {"avx512_bf16", "amx_bf16"}
+_ARM_BFLOAT16 = {"bf16"}
+
+
+def fast_reduced_precision(device: torch.device) -> torch.dtype | None:
+    """Return bfloat16 where `device` has instructions for it, None where only float32 pays.
+
+    Every recent PyTorch computes in bfloat16 everywhere, but emulates it where the hardware has none, which is
+    slower than float32; so the hardware is asked, not PyTorch. CUDA has it from compute capability 8.0 (Ampere)
+    on, x86 with AVX512-BF16 or AMX, 64-bit ARM under Linux with the BF16 extension. On MPS it depends on chip and
+    system and does not pay for this kind of network: float32 there. Cached per device.
+    """
+    return _probe(device.type, device.index)
+
+
+@functools.cache
+def _probe(kind: str, index: int | None) -> torch.dtype | None:
+    import torch
+
+    if kind == "cuda":
+        fast = torch.cuda.get_device_capability(index) >= (8, 0)
+    elif kind == "cpu":
+        fast = torch.backends.mkldnn.is_available() and cpu_has_bfloat16()
+    else:
+        fast = False
+    return torch.bfloat16 if fast else None
+
+
+def cpu_has_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether the processor multiplies bfloat16 numbers natively; False where that cannot be found out."""
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() in ("flags", "Features"):
+                wanted = _X86_BFLOAT16 if key.strip() == "flags" else _ARM_BFLOAT16
+                return not wanted.isdisjoint(value.split())
+        return False
+    import torch
+
+    # Windows and Intel Macs; the function is not part of torch's stable interface.
+    probe = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return bool(probe()) if probe is not None else False

@@ -1,7 +1,7 @@
 """What the tests share: what they need from the machine, and how many threads they may take.
 
-A test marked with a need (``@pytest.mark.relion``) is skipped, with the reason, where the machine lacks it;
-with ``BLUSH_REQUIRE_RELION=1`` in the environment it fails instead, so that CI notices. Likewise for the others.
+A test marked with a need (``@pytest.mark.relion``) is skipped, with the reason, where the machine lacks it.
+With ``BLUSH_REQUIRE_RELION=1`` in the environment it fails instead, so that CI notices; likewise the others.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 # Before anything imports numpy or torch, whose thread pools are sized once. Child processes inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", str(min(2, os.cpu_count() or 1)))
 
+import importlib
 import importlib.util
 import shutil
 import sys
@@ -38,13 +39,17 @@ def _lacks_cuda() -> str:
 
 
 def _lacks_gui() -> str:
-    for module in ("napari", "qtpy", "pytestqt"):
+    for module in ("napari", "pytestqt"):
         if importlib.util.find_spec(module) is None:
             return f"{module} is not installed (scripts/setup --gui)"
+    try:
+        importlib.import_module("qtpy.QtWidgets")
+    except ImportError as error:
+        return f"Qt cannot be loaded: {error}"
     if sys.platform.startswith("linux") and not (
         os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     ):
-        return "no display (xvfb-run will do)"
+        return "there is no display (xvfb-run makes one)"
     return ""
 
 

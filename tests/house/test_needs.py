@@ -38,7 +38,13 @@ def run_pytest(folder: Path, repository: Path, **environment: str) -> str:
     ]
     done = subprocess.run(
         [*command, "--rootdir", str(folder), str(folder)],
-        env={**os.environ, "PATH": str(folder), "BLUSH_SHARED_DATA": str(folder / "nowhere"), **environment},
+        env={
+            **os.environ,
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+            "PATH": str(folder),
+            "BLUSH_SHARED_DATA": str(folder / "nowhere"),
+            **environment,
+        },
         capture_output=True,
         text=True,
         check=False,

@@ -54,7 +54,9 @@ class Entry(NamedTuple):
     help: str
 
 
-COMMANDS: dict[str, Entry] = {}
+COMMANDS: dict[str, Entry] = {
+    "picture": Entry("blushcore.cli.pictures:picture", "Draw slices of a map before and after."),
+}
 
 
 def build_app(commands: dict[str, Entry]) -> cyclopts.App:

@@ -20,8 +20,8 @@ def control_groups(controller: str, proc: Path, cgroups: Path) -> list[tuple[Pat
 
     Returns
     -------
-    Folders, innermost first, each with the version (1 or 2) of the interface in it. A limit holds for all groups
-    inside, so each folder's counts. Empty on systems without control groups.
+    Folders, innermost first, each with the version (1 or 2) of the interface in it. A limit holds for all
+    groups inside, so each folder's counts. Empty on systems without control groups.
     """
     try:
         lines = (proc / "self" / "cgroup").read_text().splitlines()

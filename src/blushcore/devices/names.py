@@ -50,13 +50,13 @@ class DeviceDescription:
 def resolve_device(name: str = "auto") -> torch.device:
     """Turn a name into a device that is there.
 
-    ``auto`` takes CUDA, then MPS, then the CPU. A device that was asked for by name is never replaced by another.
+    ``auto`` takes CUDA, then MPS, then the CPU. A device asked for by name is never replaced by another.
 
     Parameters
     ----------
     name
-        ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``. A plain ``cuda`` is the current CUDA device, ``cuda:0``
-        unless the caller changed it; the device returned has its index.
+        ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``. A plain ``cuda`` is the current CUDA device,
+        ``cuda:0`` unless the caller changed it; the device returned has its index.
 
     Raises
     ------
@@ -83,8 +83,8 @@ def resolve_device(name: str = "auto") -> torch.device:
     count = torch.cuda.device_count()
     if index >= count:
         raise BlushError(
-            f"There is no device cuda:{index}; this machine shows {count} CUDA device{'s' if count > 1 else ''}.",
-            "Give a number from 0 to " + f"{count - 1}; CUDA_VISIBLE_DEVICES may hide others.",
+            f"There is no device cuda:{index}; the CUDA devices to be seen are numbered 0 to {count - 1}.",
+            "Give another number; CUDA_VISIBLE_DEVICES may hide devices.",
         )
     return torch.device("cuda", index)
 

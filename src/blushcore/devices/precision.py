@@ -16,10 +16,10 @@ _ARM_BFLOAT16 = {"bf16"}
 def fast_reduced_precision(device: torch.device) -> torch.dtype | None:
     """Return bfloat16 where `device` has instructions for it, None where only float32 pays.
 
-    Every recent PyTorch computes in bfloat16 everywhere, but emulates it where the hardware has none, which is
-    slower than float32; so the hardware is asked, not PyTorch. CUDA has it from compute capability 8.0 (Ampere)
-    on, x86 with AVX512-BF16 or AMX, 64-bit ARM under Linux with the BF16 extension. On MPS it depends on chip and
-    system and does not pay for this kind of network: float32 there. Cached per device.
+    Every recent PyTorch computes in bfloat16 everywhere, but emulates it where the hardware has none, which
+    is slower than float32; so the hardware is asked, not PyTorch. CUDA has it from compute capability 8.0
+    (Ampere) on, x86 with AVX512-BF16 or AMX, 64-bit ARM under Linux with the BF16 extension. On MPS it depends
+    on chip and system: float32 there. Cached per device.
     """
     return _probe(device.type, device.index)
 
@@ -31,7 +31,7 @@ def _probe(kind: str, index: int | None) -> torch.dtype | None:
     if kind == "cuda":
         fast = torch.cuda.get_device_capability(index) >= (8, 0)
     elif kind == "cpu":
-        fast = torch.backends.mkldnn.is_available() and cpu_has_bfloat16()
+        fast = bool(torch.backends.mkldnn.is_available()) and cpu_has_bfloat16()  # type: ignore[no-untyped-call,unused-ignore]
     else:
         fast = False
     return torch.bfloat16 if fast else None

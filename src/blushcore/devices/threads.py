@@ -12,8 +12,8 @@ from blushcore.devices.cgroups import CGROUPS, PROC, control_groups
 def available_threads(*, proc: Path = PROC, cgroups: Path = CGROUPS) -> int:
     """Return the number of threads that can really run at once.
 
-    The processors this process is bound to (taskset, Slurm), no more than its control groups' share of processor
-    time (containers), and no more than ``OMP_NUM_THREADS`` where that is set.
+    The processors this process is bound to (taskset, Slurm), no more than its control groups' share of
+    processor time (containers), and no more than ``OMP_NUM_THREADS`` where that is set.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """Maps: their voxel size and place in space, MRC files in and out, resampling, filters, masks.
 
-Reading and writing need no torch. What computes on tensors is imported, torch with it, when it is first asked for.
+Reading and writing need no torch. What computes on tensors is imported, torch with it, when first asked for.
 """
 
 from __future__ import annotations

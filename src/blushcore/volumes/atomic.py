@@ -17,9 +17,9 @@ from blushcore.protocol import BlushError
 def atomic_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Open a file for writing that takes the place of `path` when the block ends without an error.
 
-    It is written under a temporary name in the same folder, flushed to the disk and renamed, so that readers see
-    the old file or the new one, whole. After an error, the old file is untouched and the temporary one is gone.
-    A symbolic link is followed, and the file it points at is replaced.
+    It is written under a temporary name in the same folder, flushed to the disk and renamed, so that readers
+    see the old file or the new one, whole. After an error, the old file is untouched and the temporary one is
+    gone. A symbolic link is followed, and the file it points at is replaced.
 
     Raises
     ------

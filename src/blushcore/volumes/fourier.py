@@ -11,6 +11,7 @@ import math
 import torch
 from torch import Tensor
 
+_AXES = (-3, -2, -1)
 _HALF_PRECISION = (torch.float16, torch.bfloat16)
 
 
@@ -33,39 +34,63 @@ def fourier_resample(volume: Tensor, shape: tuple[int, int, int]) -> Tensor:
         raise ValueError("fourier_resample takes real floating point maps [..., z, y, x]")
     if min(shape) < 1:
         raise ValueError(f"every axis needs at least one voxel, got {shape}")
-    result = volume.float() if volume.dtype in _HALF_PRECISION else volume
-    # Separable: each axis goes to Fourier space and back by itself, shrinking axes first. That is as many
-    # transforms as one three-dimensional pair, and the intermediate is never larger than it has to be.
-    changes = [
-        (shape[axis] / volume.shape[axis], axis) for axis in (-1, -2, -3) if shape[axis] != volume.shape[axis]
-    ]
-    for _, axis in sorted(changes, key=lambda change: change[0]):
-        result = _resample_axis(result, axis, shape[axis])
-    return result.to(volume.dtype) if changes else volume.clone()
+    values = volume.float() if volume.dtype in _HALF_PRECISION else volume
+    changed = [axis for axis in _AXES if shape[axis] != volume.shape[axis]]
+    if not changed:
+        return volume.clone()
+    spectrum = torch.fft.rfftn(values, dim=_AXES, norm="forward")  # 1/n here: values survive, not sums
+    for axis in reversed(changed):  # x first: cutting it is a view
+        spectrum = _resize(spectrum, axis, volume.shape[axis], shape[axis])
+    result: Tensor = torch.fft.irfftn(spectrum, s=shape, dim=_AXES, norm="forward")
+    return result.to(volume.dtype)
 
 
-def _resample_axis(volume: Tensor, axis: int, m: int) -> Tensor:
-    """Resample one axis of `volume` to `m` points."""
-    n = volume.shape[axis]
-    spectrum = torch.fft.rfft(volume, dim=axis, norm="forward")  # 1/n here: values survive, not sums
+def _resize(spectrum: Tensor, axis: int, n: int, m: int) -> Tensor:
+    """Cut or pad one axis of a half-complex spectrum from `n` to `m` points; x goes on holding half of them."""
+    shift = (m // 2) / m - (n // 2) / n  # of the centre, as a fraction of the box; 0 between even sizes
+    if axis == _AXES[-1]:
+        return _resize_half(spectrum, n, m, shift)
+    if shift and m < n:
+        spectrum = _shifted(spectrum, axis, _signed_indices(n, spectrum), shift)
     smaller = min(n, m)
-    spectrum = spectrum.narrow(axis, 0, smaller // 2 + 1)
+    begin = spectrum.narrow(axis, 0, (smaller + 1) // 2)
+    end = spectrum.narrow(axis, n - (smaller - 1) // 2, (smaller - 1) // 2)
+    middle = []
+    if smaller % 2 == 0 and m < n:  # ±m/2 fall onto one point of the smaller grid
+        middle = [spectrum.narrow(axis, m // 2, 1) + spectrum.narrow(axis, n - m // 2, 1)]
+    if m > n:
+        split = [spectrum.narrow(axis, n // 2, 1) * 0.5] if smaller % 2 == 0 else []
+        gap = list(spectrum.shape)
+        gap[axis] = m - n - len(split)
+        middle = [*split, spectrum.new_zeros(gap), *split]
+    spectrum = torch.cat([begin, *middle, end], dim=axis)
+    if shift and m > n:
+        spectrum = _shifted(spectrum, axis, _signed_indices(m, spectrum), shift)
+    return spectrum
 
-    shift = (m // 2) / m - (n // 2) / n  # of the centre, as a fraction of the box
+
+def _resize_half(spectrum: Tensor, n: int, m: int, shift: float) -> Tensor:
+    """Cut the axis that holds the non-negative half; the inverse transform pads it by itself."""
+    smaller = min(n, m)
+    spectrum = spectrum[..., : smaller // 2 + 1]
     if shift:
-        k = torch.arange(smaller // 2 + 1, device=volume.device, dtype=volume.dtype)
-        turn = torch.polar(torch.ones_like(k), -2 * math.pi * shift * k)
-        spectrum = spectrum * turn.view([-1] + [1] * (-axis - 1))
-
+        spectrum = _shifted(spectrum, -1, torch.arange(smaller // 2 + 1, device=spectrum.device), shift)
     if smaller % 2 == 0:
-        nyquist = spectrum.narrow(axis, smaller // 2, 1)
-        if m < n:
-            # ±m/2 fall onto one point of the smaller grid: X + X* = 2 Re X there.
-            nyquist.copy_(2 * nyquist.real)
-        else:
-            # The one point of the smaller grid becomes a pair, each with half of it.
-            nyquist.mul_(0.5)
-    return torch.fft.irfft(spectrum, n=m, dim=axis, norm="forward")
+        # As above: on the way down X(m/2) + X(-m/2), whose sum the inverse makes of twice the one (it ignores
+        # the imaginary part there); on the way up half of it, since the inverse now counts the pair.
+        spectrum[..., -1].mul_(2 if m < n else 0.5)
+    return spectrum
+
+
+def _signed_indices(n: int, like: Tensor) -> Tensor:
+    return torch.fft.fftfreq(n, 1 / n, device=like.device, dtype=like.real.dtype)
+
+
+def _shifted(spectrum: Tensor, axis: int, index: Tensor, fraction: float) -> Tensor:
+    """Shift by `fraction` of the box along one axis, in place."""
+    angle = (-2 * math.pi * fraction) * index.to(spectrum.real.dtype)
+    turn = torch.polar(torch.ones_like(angle), angle)
+    return torch.mul(spectrum, turn.view([-1] + [1] * (-axis - 1)), out=spectrum)
 
 
 def pad_or_crop(volume: Tensor, shape: tuple[int, int, int], value: float = 0.0) -> Tensor:
@@ -84,7 +109,7 @@ def pad_or_crop(volume: Tensor, shape: tuple[int, int, int], value: float = 0.0)
         raise ValueError("pad_or_crop takes maps [..., z, y, x]")
     result = volume.new_full((*volume.shape[:-3], *shape), value)
     source, target = volume, result
-    for axis, m in zip((-3, -2, -1), shape, strict=True):
+    for axis, m in zip(_AXES, shape, strict=True):
         n = volume.shape[axis]
         first = m // 2 - n // 2  # index of the old voxel 0 in the new box
         begin, end = max(first, 0), min(first + n, m)

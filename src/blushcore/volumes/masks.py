@@ -35,7 +35,7 @@ def soft_sphere(
 
 
 def raised_cosine_edge(distance: Tensor, radius: float, edge: float) -> Tensor:
-    """Return 1 where `distance` ≤ `radius`, 0 from ``radius + edge`` on, and half a cosine between; in place."""
+    """Return 1 for a distance up to `radius`, 0 from ``radius + edge`` on, half a cosine between; in place."""
     if edge == 0:
         return (distance <= radius).to(distance.dtype)
     return distance.sub_(radius).div_(edge).clamp_(0, 1).mul_(torch.pi).cos_().add_(1).mul_(0.5)

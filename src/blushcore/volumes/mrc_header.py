@@ -7,7 +7,7 @@ Field layout and byte order stamps come from `mrcfile`; what older and odder fil
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 from mrcfile.dtypes import HEADER_DTYPE
@@ -170,9 +170,8 @@ def _in_byte_order(head: bytes, name: str, warnings: list[str]) -> NDArray[Any]:
                 f"{'little' if order == '<' else 'big'}-endian, in which its header makes sense."
             )
     elif has_id:
-        record = records[stamped or "<"]
-        _explain_nonsense(record, name)
         order = stamped or "<"
+        _explain_nonsense(records[order], name)
     else:
         raise BlushError(
             f"{name} is not an MRC map: {_first_look(head)}.",
@@ -180,8 +179,7 @@ def _in_byte_order(head: bytes, name: str, warnings: list[str]) -> NDArray[Any]:
         )
     if not has_id:
         warnings.append(f"{name} has the header of the time before MRC2000, without map identifier.")
-    record: NDArray[Any] = records[order]
-    return record
+    return cast("NDArray[Any]", records[order])
 
 
 def _makes_sense(record: NDArray[Any]) -> bool:
@@ -277,14 +275,15 @@ def _value_type(record: NDArray[Any], name: str, warnings: list[str]) -> tuple[n
         elif float(record["dmin"]) >= 0 and 127 < float(record["dmax"]) <= 255:
             kind = "u1"
             warnings.append(
-                f"{name} stores bytes up to {float(record['dmax']):g}; they are read as unsigned, as old programs wrote them."
+                f"{name} stores bytes up to {float(record['dmax']):g}; they are read as unsigned, "
+                "as old programs wrote them."
             )
     return np.dtype(kind).newbyteorder(record["mode"].dtype.byteorder), False
 
 
 def _imod_flags(record: NDArray[Any]) -> int | None:
     extra = bytes(record["extra2"])
-    order = "big" if record["mode"].dtype.str[0] == ">" else "little"
+    order: Literal["big", "little"] = "big" if record["mode"].dtype.str[0] == ">" else "little"
     # extra2 begins at byte 112 of the file; imodStamp and imodFlags lie at 152 and 156.
     if int.from_bytes(extra[40:44], order) != _IMOD_STAMP:
         return None

@@ -183,7 +183,8 @@ def _not_finite(values: NDArray[np.float32], first: int, raw: RawHeader, path: P
     z, y, x = (index[raw.file_axes.index(axis)] for axis in range(3))
     value = values[tuple(bad)]
     return BlushError(
-        f"{path} holds values that are not finite numbers; the first is {value} at voxel x, y, z = {x}, {y}, {z}.",
+        f"{path} holds values that are not finite numbers; "
+        f"the first is {value} at voxel x, y, z = {x}, {y}, {z}.",
         "Find out which program wrote them; a map with such values cannot be used.",
     )
 

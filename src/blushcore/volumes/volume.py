@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Triple: TypeAlias = tuple[float, float, float]
 
 _SAME_VOXEL_SIZE = 1e-3
-"""Relative difference up to which the axes' voxel sizes count as one: headers store lengths of cells, rounded."""
+"""Relative difference up to which the axes' voxel sizes count as one: headers store cells, rounded."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,9 @@ class MapHeader:
     ) -> MapHeader:
         """Return the header of the same object on another grid whose centre voxel lies at the same place.
 
-        Index ``n // 2`` of each axis keeps its position in Å. A map placed by `start` stays placed by it while
-        the voxel size is the same; otherwise the place need not be a whole number of voxels and moves to `origin`.
+        Index ``n // 2`` of each axis keeps its position in Å. A map placed by `start` stays placed by it
+        while the voxel size is the same; otherwise the place need not be a whole number of voxels and moves to
+        `origin`.
         """
         axes = range(3)
         shift = [(shape[i] // 2) * voxel_size[i] - (new_shape[i] // 2) * new_voxel_size[i] for i in axes]
@@ -146,9 +147,9 @@ class Volume:
         Parameters
         ----------
         data
-            Any real array ``[z, y, x]``. Where its shape or `voxel_size` differ from this map's, index ``n // 2``
-            of each axis is taken to be the same point of the object in both, as `fourier_resample` and
-            `pad_or_crop` have it, and the header's origin follows.
+            Any real array ``[z, y, x]``. Where its shape or `voxel_size` differ from this map's, index
+            ``n // 2`` of each axis is taken to be the same point of the object in both, as `fourier_resample`
+            and `pad_or_crop` have it, and the header's origin follows.
         voxel_size
             Å along (z, y, x); this map's if not given.
         """

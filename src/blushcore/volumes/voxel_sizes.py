@@ -18,9 +18,9 @@ whole box below this means that the 1 Å voxel is a default."""
 def checked_voxel_size(raw: RawHeader, name: str, given: float | None) -> tuple[Triple, list[str]]:
     """Choose a map's voxel size, and say what is odd about it.
 
-    A header's size is refused where it is not a positive number, lies outside 0.1 to 100 Å, or is 1 Å along all
-    axes, what many programs write when they know nothing, of a box less than 40 Å wide. A 1 Å voxel that could be
-    true is taken with a warning, and so are voxels that are not cubes.
+    A header's size is refused where it is not a positive number, lies outside 0.1 to 100 Å, or is 1 Å along
+    all axes, what many programs write when they know nothing, of a box less than 40 Å wide. A 1 Å voxel that
+    could be true is taken with a warning, and so are voxels that are not cubes.
 
     Parameters
     ----------
@@ -58,8 +58,8 @@ def checked_voxel_size(raw: RawHeader, name: str, given: float | None) -> tuple[
         widest = max(raw.shape)
         if widest < _SMALLEST_EXTENT:
             raise BlushError(
-                f"{name} has a voxel size of exactly 1 Å in its header, which would make the box only {widest} Å "
-                f"wide, too small for a particle; programs write 1 when they do not know it.",
+                f"{name} has a voxel size of exactly 1 Å in its header, which would make the box only {widest} "
+                "Å wide, too small for a particle; programs write 1 when they do not know it.",
                 remedy,
             )
         warnings.append(

@@ -24,10 +24,13 @@ if TYPE_CHECKING:
 
     from blushcore.volumes.volume import Volume
 
-_MODES = {"float32": (2, np.dtype("<f4")), "float16": (12, np.dtype("<f2"))}
+_MODES: dict[str, tuple[int, np.dtype[Any]]] = {
+    "float32": (2, np.dtype("<f4")),
+    "float16": (12, np.dtype("<f2")),
+}
 _SECTIONS_AT_ONCE_BYTES = 8 << 20
 _FLOAT16_LOSS = 0.01
-"""Root mean square error of rounding to float16, relative to the map's standard deviation, up to which it passes."""
+"""Greatest root mean square error of rounding to float16, relative to the map's standard deviation."""
 
 
 def write_map(
@@ -50,8 +53,8 @@ def write_map(
     Raises
     ------
     BlushError
-        If the file cannot be written, values are not finite, or float16 would change the map by more than 1 % of
-        its standard deviation.
+        If the file cannot be written, values are not finite, or float16 would change the map by more than 1 %
+        of its standard deviation.
     """
     mode, stored = _MODES[dtype]
     header = _header(volume, mode)

@@ -1,9 +1,19 @@
-"""Soft masks: spheres, and the molecule's outline from a threshold."""
+"""Soft masks: spheres, and the outline of a molecule from a threshold."""
 
 from __future__ import annotations
 
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
 import torch
+from scipy import ndimage
 from torch import Tensor
+
+from blushcore.protocol import BlushError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def soft_sphere(
@@ -24,6 +34,8 @@ def soft_sphere(
         In voxels: 1 up to here.
     edge
         In voxels: ``½ + ½ cos(π (r − radius) / edge)`` over this width outwards, 0 beyond. 0 for a hard edge.
+    device, dtype
+        Of the result.
     """
     if edge < 0:
         raise ValueError(f"a soft edge has a width of 0 or more voxels, got {edge}")
@@ -31,11 +43,76 @@ def soft_sphere(
     for axis, n in enumerate(shape):
         offset = torch.arange(n, device=device, dtype=torch.float32) - n // 2
         squared = squared + (offset**2).view([-1 if i == axis else 1 for i in range(3)])
-    return raised_cosine_edge(squared.sqrt_(), radius, edge).to(dtype)
-
-
-def raised_cosine_edge(distance: Tensor, radius: float, edge: float) -> Tensor:
-    """Return 1 for a distance up to `radius`, 0 from ``radius + edge`` on, half a cosine between; in place."""
+    distance = squared.sqrt_()
     if edge == 0:
-        return (distance <= radius).to(distance.dtype)
-    return distance.sub_(radius).div_(edge).clamp_(0, 1).mul_(torch.pi).cos_().add_(1).mul_(0.5)
+        return (distance <= radius).to(dtype)
+    return distance.sub_(radius).div_(edge).clamp_(0, 1).mul_(math.pi).cos_().add_(1).mul_(0.5).to(dtype)
+
+
+def soft_mask(
+    volume: NDArray[np.float32], *, threshold: float, extend: float = 3, soft_edge: float = 6
+) -> NDArray[np.float32]:
+    """Make a mask of where a map is dense: binarise, extend, soften. The mask of ``relion_mask_create``.
+
+    Parameters
+    ----------
+    volume
+        ``[z, y, x]``. Mostly low-passed to about 15 Å first.
+    threshold
+        Voxels at or above it are inside.
+    extend
+        In voxels. Everything nearer than this to the inside becomes inside; a negative number takes away all
+        that is nearer than its absolute value to the outside. What lies beyond the box counts as neither.
+    soft_edge
+        In voxels: at a distance d from the inside the mask is ``½ + ½ cos(π d / soft_edge)``, 0 from d =
+        `soft_edge` on.
+
+    Returns
+    -------
+    float32 between 0 and 1, same shape.
+
+    Raises
+    ------
+    BlushError
+        If nothing is inside.
+    """
+    if soft_edge < 0:
+        raise ValueError(f"a soft edge has a width of 0 or more voxels, got {soft_edge}")
+    inside = volume >= threshold
+    if not inside.any():
+        raise BlushError(
+            f"No voxel of the map reaches the mask's threshold of {threshold:g}; the highest is {volume.max():g}.",
+            "Give a lower threshold.",
+        )
+    mask = np.zeros(volume.shape, dtype=np.float32)
+    # Nothing changes far from the inside, and distances take fifty bytes a voxel.
+    reach = _box_around(inside, math.ceil(abs(extend) + soft_edge) + 1)
+    inside = _extended(inside[reach], extend)
+    if not inside.any():
+        raise BlushError(
+            f"Nothing is left of the mask after taking {-extend:g} voxels off its surface.",
+            "Take off less, or lower the threshold.",
+        )
+    if soft_edge == 0:
+        mask[reach] = inside
+        return mask
+    distance = ndimage.distance_transform_edt(~inside)
+    mask[reach] = 0.5 + 0.5 * np.cos(np.pi * np.minimum(distance / soft_edge, 1))
+    return mask
+
+
+def _extended(inside: NDArray[np.bool_], extend: float) -> NDArray[np.bool_]:
+    if extend == 0 or inside.all():
+        return inside
+    if extend > 0:
+        return np.asarray(ndimage.distance_transform_edt(~inside) < extend)
+    return np.asarray(ndimage.distance_transform_edt(inside) >= -extend)
+
+
+def _box_around(inside: NDArray[np.bool_], margin: int) -> tuple[slice, ...]:
+    slices = []
+    for axis in range(3):
+        others = tuple(i for i in range(3) if i != axis)
+        found = np.flatnonzero(inside.any(axis=others))
+        slices.append(slice(max(0, int(found[0]) - margin), int(found[-1]) + 1 + margin))
+    return tuple(slices)

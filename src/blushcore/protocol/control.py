@@ -23,11 +23,16 @@ _POLL_SECONDS = 0.1
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """One command. `changes` (for ``change`` only) maps parameter names to new values."""
+    """One command.
+
+    `changes` (for ``change`` only) maps parameter names to new values. `refusal` is the reason why the source
+    that handed it out refuses it already; such a command is acknowledged and not obeyed.
+    """
 
     id: str
     action: str
     changes: Mapping[str, Any] = field(default_factory=dict)
+    refusal: str = ""
 
 
 CommandSource: TypeAlias = Callable[[], Iterable[Command]]
@@ -108,6 +113,9 @@ class Control:
                 changes=changes or {},
             )
 
+        if command.refusal:
+            yield answer(False, command.refusal)
+            return
         match command.action:
             case "pause":
                 yield answer(not self._paused, "already paused" if self._paused else "")

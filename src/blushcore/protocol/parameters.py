@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -44,6 +45,11 @@ class Parameters(BaseModel):
     def replace(self, **changes: Any) -> Self:
         """Return a copy with `changes` applied and validated as if it had been built from scratch."""
         return type(self).model_validate({**self.model_dump(), **changes})
+
+    def with_absolute_paths(self) -> Self:
+        """Return a copy whose fields that are paths do not depend on the working directory."""
+        paths = {name: value.absolute() for name, value in self if isinstance(value, Path)}
+        return self.replace(**paths)
 
     def non_defaults(self) -> dict[str, Any]:
         """Return the fields whose value differs from their default (required ones always)."""

@@ -1,0 +1,351 @@
+"""Drives a job: gives it its parameters, state and commands, records its events, and sees to a proper end.
+
+::
+
+    run_job / resume --> lock --> mend what a killed attempt left --> parameters in force + newest checkpoint
+        --> job.run(...) --> record each event --> Finished | Failed --> unlock
+
+However a job ends, readers learn why: told to stop, it is `Finished` with outcome "stopped"; an error is
+recorded as `Failed` and raised again; only a killed process leaves no word, and its heartbeat tells.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import traceback
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from blushcore.jobs import JOBS
+from blushcore.protocol import (
+    Acknowledged,
+    BlushError,
+    Command,
+    CommandSource,
+    Control,
+    Event,
+    Failed,
+    Finished,
+    IterationDone,
+    Job,
+    Message,
+    Parameters,
+    Started,
+    Stopped,
+    no_commands,
+)
+from blushcore.runs.checkpoints import newest_checkpoint
+from blushcore.runs.commands import CommandInbox
+from blushcore.runs.files import is_full_disk, remove_leftovers, write_whole
+from blushcore.runs.heartbeat import Heartbeat
+from blushcore.runs.layout import RunDirectory, create_run, read_description
+from blushcore.runs.lock import PATIENCE_SECONDS, RunLock
+from blushcore.runs.reader import read_run
+from blushcore.runs.recorder import Recorder, mend_end
+
+KEEP_CHECKPOINTS = 2
+
+
+def run_job(
+    job: Job[Any],
+    parameters: Parameters,
+    directory: Path,
+    *,
+    commands: CommandSource = no_commands,
+    keep_checkpoints: int = KEEP_CHECKPOINTS,
+) -> Iterator[Event]:
+    """Run `job` in the new run directory `directory`; yield its events once they are recorded.
+
+    Nothing happens before the first event is asked for. Closing the iterator stops the job.
+
+    Parameters
+    ----------
+    job, parameters
+        What to run, and with what.
+    directory
+        Made if need be; must not hold a run.
+    commands
+        A further source of commands (Ctrl-C, say) besides the run directory's.
+    keep_checkpoints
+        How many of the newest checkpoints stay.
+
+    Raises
+    ------
+    BlushError
+        If the directory holds a run, if it cannot be written, or if the job ends with an error that the user
+        can mend. Other errors pass as they are. Either way `Failed` has been recorded and yielded before.
+    """
+    run = create_run(directory, job.name, parameters)
+    yield from _attempt(run, job, commands, keep_checkpoints, PATIENCE_SECONDS)
+
+
+def resume(
+    directory: Path,
+    jobs: Mapping[str, Job[Any]] = JOBS,
+    *,
+    commands: CommandSource = no_commands,
+    keep_checkpoints: int = KEEP_CHECKPOINTS,
+    patience_seconds: float = PATIENCE_SECONDS,
+) -> Iterator[Event]:
+    """Go on with the run in `directory`, or begin one that was only made; yield events as `run_job` does.
+
+    Every parameter is taken from the run: those it was started with and the changes acknowledged since.
+
+    Parameters
+    ----------
+    directory
+        The run directory.
+    jobs
+        Where the run's job is looked up by name.
+    commands, keep_checkpoints
+        As in `run_job`.
+    patience_seconds
+        How long a writer on another machine must be silent before its run is taken over.
+
+    Raises
+    ------
+    BlushError
+        If there is no run, it is done, its job is unknown, or another process writes it; and as `run_job`.
+    """
+    run = RunDirectory(directory)
+    name = read_description(run).job
+    try:
+        job = jobs[name]
+    except KeyError:
+        raise BlushError(
+            f"{directory} is a run of the job {name!r}, which this version of blush does not know.",
+            f"It knows {', '.join(sorted(jobs)) or 'none'}.",
+        ) from None
+    yield from _attempt(run, job, commands, keep_checkpoints, patience_seconds)
+
+
+def run_unrecorded(
+    job: Job[Any],
+    parameters: Parameters,
+    folder: Path,
+    *,
+    commands: CommandSource = no_commands,
+    overwrite: bool = False,
+) -> Iterator[Event]:
+    """Run a short `job` without a run directory: its files go to `folder`, its events only to the caller.
+
+    Yields and raises as `run_job` does. Files are written whole or not at all.
+
+    Parameters
+    ----------
+    job, parameters, commands
+        As in `run_job`.
+    folder
+        Where the artefacts go; their names are relative to it.
+    overwrite
+        Whether files that exist may be replaced.
+    """
+
+    def keep(event: Event) -> Event:
+        if not isinstance(event, (IterationDone, Finished)):
+            return event
+        files = dict(event.files)
+        for artefact in event.artefacts:
+            path = RunDirectory(folder).inside(artefact.name)
+            if path.exists() and not overwrite:
+                raise BlushError(f"{path} exists already.", "Choose another name, or delete it first.")
+            write_whole(path, artefact.write)
+            files[artefact.role] = artefact.name
+        kept = replace(event, artefacts=(), files=files)
+        return replace(kept, state=None) if isinstance(kept, IterationDone) else kept
+
+    stream = job.run(parameters, Control(commands), None)
+    yield from _see_to_the_end(stream, keep, folder, lambda: None)
+
+
+def _attempt(
+    run: RunDirectory,
+    job: Job[Any],
+    commands: CommandSource,
+    keep_checkpoints: int,
+    patience_seconds: float,
+) -> Generator[Event, None, None]:
+    """One attempt at a run: from taking the lock to giving it back."""
+    with (
+        RunLock(run, patience_seconds=patience_seconds) as lock,
+        Heartbeat(run.heartbeat, lock.holder.nonce) as heartbeat,
+    ):
+        description = read_description(run)
+        mend_end(run)
+        remove_leftovers(run.path, spare=run.commands)
+        reader = read_run(run.path)
+        summary = reader.summary
+        if summary.is_done:
+            raise BlushError(f"The run {run.path} is done; there is nothing to resume.")
+        attempt = summary.attempt + 1
+        in_force: Parameters = job.parameters.parse(summary.parameters, where=str(run.description))
+        checkpoint, damaged = newest_checkpoint(run, summary.checkpoints)
+        notes = [
+            *(Message(text=problem.text, level="warning") for problem in reader.problems),
+            *(
+                Message(text=f"{error.problem} The one before it is used instead.", level="warning")
+                for error in damaged
+            ),
+        ]
+        inbox = CommandInbox(run, summary.acknowledged, attempt)
+        inbox.remove_settled()
+
+        def validate(changes: Mapping[str, Any]) -> Mapping[str, Any]:
+            return _validated_changes(job, in_force, changes)
+
+        def listen() -> Iterator[Command]:
+            yield from inbox()
+            yield from commands()
+
+        with Recorder(
+            run,
+            description,
+            attempt=attempt,
+            seq=summary.next_seq,
+            guard=lock.check,
+            keep_checkpoints=keep_checkpoints,
+        ) as recorder:
+
+            def keep(event: Event) -> Event:
+                nonlocal in_force
+                if isinstance(event, Started) and checkpoint is not None:
+                    event = replace(event, resumed_from_iteration=checkpoint.iteration)
+                recorded = recorder.record(event, in_force)
+                if isinstance(event, Acknowledged):
+                    inbox.settle(event)
+                    if event.accepted and event.changes:
+                        in_force = in_force.replace(**event.changes)
+                return recorded
+
+            heartbeat.on_beat = recorder.flush
+            state = checkpoint.state if checkpoint is not None else None
+            stream = _with_notes(job.run(in_force, Control(listen, validate), state), notes)
+            yield from _see_to_the_end(
+                stream, keep, run.path, lambda: write_whole(run.traceback, _write_traceback)
+            )
+
+
+def _with_notes(stream: Iterator[Event], notes: list[Message]) -> Iterator[Event]:
+    """Put `notes` after the stream's first event, which is `Started`."""
+    try:
+        for event in stream:
+            yield event
+            yield from notes
+            notes = []
+    finally:
+        _close(stream)
+
+
+def _see_to_the_end(
+    stream: Iterator[Event],
+    keep: Callable[[Event], Event],
+    where: Path,
+    keep_traceback: Callable[[], object],
+) -> Generator[Event, None, None]:
+    """Yield the kept events of `stream` and make sure that its end is told, whatever it is.
+
+    Parameters
+    ----------
+    stream
+        The job.
+    keep
+        Takes what an event lends; returns the event for the consumer.
+    where
+        The folder that is written to, for sentences.
+    keep_traceback
+        Called while an unexpected error is being handled.
+    """
+    ended = False
+    try:
+        first = True
+        for event in stream:
+            if first and not isinstance(event, Started):
+                raise TypeError(f"a job's first event is Started, not {type(event).__name__}")
+            first = False
+            kept = keep(event)
+            ended = isinstance(event, Finished)
+            yield kept
+            if ended:
+                return
+        raise TypeError("a job's last event is Finished; this one just ended")
+    except Stopped:
+        yield keep(Finished(outcome="stopped"))
+    except (GeneratorExit, KeyboardInterrupt, SystemExit):
+        # The consumer has lost interest, or the interpreter is told to go: nobody is left to yield to.
+        if not ended:
+            _close(stream)
+            with contextlib.suppress(BlushError):
+                keep(Finished(outcome="stopped"))
+        raise
+    except Exception as error:
+        if ended:
+            raise
+        told = _told(error, where)
+        if told is None:
+            with contextlib.suppress(BlushError):
+                keep_traceback()
+        failed: Event = _as_failed(told or error)
+        # The disk that made the job fail may not take this line either; the error itself must get through.
+        with contextlib.suppress(BlushError):
+            failed = keep(failed)
+        yield failed
+        if told is None or told is error:
+            raise
+        raise told from error
+    finally:
+        _close(stream)
+
+
+def _told(error: Exception, where: Path) -> BlushError | None:
+    """Return `error` as what a user can mend; None if it is a fault of the program."""
+    if isinstance(error, BlushError):
+        return error
+    if is_full_disk(error):
+        return BlushError(
+            f"The disk of {where} is full, or your quota is used up.",
+            "Free some space and resume the run; nothing that was complete is lost.",
+        )
+    if isinstance(error, MemoryError):
+        return BlushError(
+            "This machine has too little free memory for the job.", "Close other programs or use a larger one."
+        )
+    return None
+
+
+def _as_failed(error: Exception) -> Failed:
+    if isinstance(error, BlushError):
+        return Failed(problem=error.problem, remedy=error.remedy, error_type=type(error).__name__)
+    if isinstance(error, OSError) and error.strerror:
+        path = f" ({error.filename})" if error.filename else ""
+        return Failed(problem=f"{error.strerror}{path}.", error_type=type(error).__name__)
+    return Failed(
+        problem=f"An unexpected error stopped the job: {type(error).__name__}: {error}.",
+        remedy="This is a fault in the program; please report it with the file traceback.txt.",
+        error_type=type(error).__name__,
+    )
+
+
+def _validated_changes(job: Job[Any], parameters: Parameters, changes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return `changes` as JSON values if `job` takes them while it runs and they are valid; else raise."""
+    if not changes:
+        raise BlushError("The change names no parameter.")
+    for name in changes:
+        if name not in type(parameters).model_fields:
+            raise BlushError(f"{job.name} has no parameter {name!r}.")
+        if name not in job.live_changes:
+            able = ", ".join(sorted(job.live_changes)) or "none"
+            raise BlushError(f"{name} cannot be changed while {job.name} runs.", f"These can: {able}.")
+    changed = type(parameters).parse({**parameters.model_dump(), **changes}, where="the change")
+    values: dict[str, Any] = changed.model_dump(mode="json")
+    return {name: values[name] for name in changes}
+
+
+def _close(stream: Iterator[Event]) -> None:
+    if isinstance(stream, Generator):
+        stream.close()
+
+
+def _write_traceback(path: Path) -> None:
+    path.write_text(traceback.format_exc(), encoding="utf-8")

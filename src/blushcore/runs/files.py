@@ -1,0 +1,151 @@
+"""Files that are either there whole or not there at all, also on a network disk.
+
+Everything goes through a temporary name in the folder of the final one, fsync, and a rename, which every file
+system we know of does atomically. No locks of the operating system (``flock`` is a no-op or worse on many
+network disks) and no notification services are relied on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from blushcore.protocol import BlushError
+
+TEMPORARY_PREFIX = ".blush-tmp-"
+"""How the names of files in the making begin; such files of a dead process are rubbish."""
+
+_FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def write_whole(path: Path, write: Callable[[Path], None]) -> int:
+    """Create or replace `path` by what ``write(temporary_path)`` writes; return its size in bytes.
+
+    The temporary name ends like the final one, since writers choose the format by the suffix. Missing folders
+    are made. Whatever goes wrong, `path` is left as it was and the temporary file is removed.
+
+    Raises
+    ------
+    BlushError
+        If the disk is full or the file cannot be written; the sentence names the file.
+    """
+    temporary = path.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex[:12]}-{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(temporary)
+        size = temporary.stat().st_size
+        flush_to_disk(temporary)
+        temporary.replace(path)
+        flush_to_disk(path.parent)
+    except OSError as error:
+        raise plain_error(error, path) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    return size
+
+
+def write_bytes_whole(path: Path, content: bytes) -> None:
+    """Create or replace `path` with `content`, as `write_whole` does."""
+    write_whole(path, lambda temporary: _write_bytes(temporary, content))
+
+
+def create_whole(path: Path, content: bytes) -> bool:
+    """Create `path` with `content` unless it exists; return whether this call made it.
+
+    Of several processes that try at once, on however many hosts, exactly one succeeds, and nobody sees the file
+    without its content: it is a hard link to a finished file. Where the file system has no hard links, an
+    exclusive open stands in, and a reader may find the file still empty for a moment.
+
+    Raises
+    ------
+    BlushError
+        If the folder cannot be written.
+    """
+    temporary = path.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex[:12]}-{path.name}")
+    try:
+        _write_bytes(temporary, content)
+        flush_to_disk(temporary)
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            # An NFS server may do it, lose its answer, and refuse the repeated request.
+            return temporary.stat().st_nlink > 1
+        except OSError:
+            try:
+                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+            except FileExistsError:
+                return False
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+        flush_to_disk(path.parent)
+        return True
+    except OSError as error:
+        raise plain_error(error, path) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def flush_to_disk(path: Path) -> None:
+    """Hand what was written to `path`, a file or a folder, to the disk.
+
+    A folder that cannot be flushed (Windows, some network disks) is left to the system; a file's failure, which
+    is how a network disk reports that it is full, is raised.
+    """
+    is_folder = path.is_dir()
+    if is_folder and os.name == "nt":
+        return
+    # Windows wants write access for fsync.
+    descriptor = os.open(path, os.O_RDONLY if is_folder else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        if not is_folder:
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def remove_leftovers(folder: Path, *, spare: Path | None = None) -> None:
+    """Remove unfinished files of dead processes below `folder`, except those in the folder `spare`."""
+    for path in list(_leftovers(folder)):
+        if path.parent != spare:
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+
+
+def plain_error(error: OSError, path: Path) -> BlushError:
+    """Return `error`, met while writing `path`, as a sentence for the user."""
+    if is_full_disk(error):
+        return BlushError(
+            f"The disk is full (or your quota is used up): {path} could not be written.",
+            "Free some space and resume the run; nothing that was complete is lost.",
+        )
+    return BlushError(
+        f"{path} could not be written: {error.strerror or error}.",
+        "Check that the folder exists, that its disk is there and that you may write to it.",
+    )
+
+
+def is_full_disk(error: BaseException | None) -> bool:
+    """Whether `error`, or what caused it, is a full disk or a used-up quota."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _FULL_DISK:
+            return True
+        error = error.__cause__
+    return False
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
+def _leftovers(folder: Path) -> Iterator[Path]:
+    return folder.rglob(f"{TEMPORARY_PREFIX}*")

@@ -36,7 +36,7 @@ class FscCurves:
     corrected
         FSC freed of the mask's share: the curve to believe.
     randomised_from_shell
-        First shell whose phases were randomised; None if there was none.
+        Shell from whose radius on phases were randomised; None if there was none.
     mask_fraction
         Share of the box that the mask lets through: (Σm²)²/(n³Σm⁴), a binary mask's share of the volume.
     """
@@ -53,7 +53,8 @@ class FscCurves:
     def __post_init__(self) -> None:
         for name in _CURVES:
             curve = getattr(self, name)
-            if curve is not None and np.shape(curve) != (shell_count(self.box),):
+            optional = name != "unmasked"
+            if not (optional and curve is None) and np.shape(curve) != (shell_count(self.box),):
                 raise ValueError(f"{name} has shape {np.shape(curve)}, not ({shell_count(self.box)},)")
         if (self.masked is None) != (self.corrected is None):
             raise ValueError("masked and corrected come together")
@@ -77,10 +78,16 @@ class FscCurves:
 
     @property
     def randomised_error(self) -> Floats | None:
-        """Standard deviation of the randomised curve by chance, about 1/√(components · mask_fraction)."""
+        """About the standard deviation that chance gives the randomised curve; None without a mask.
+
+        1/√N for the N components of a shell that vary on their own. A mask ties each to its 1/`mask_fraction`
+        neighbours in Fourier space, of which the power ⅔ lies in a shell as thin as one.
+        """
         if self.mask_fraction is None:
             return None
-        return 1.0 / np.sqrt(np.maximum(shell_counts(self.box) * self.mask_fraction, 1.0))
+        independent = shell_counts(self.box) * self.mask_fraction ** (2.0 / 3.0)
+        error: Floats = 1.0 / np.sqrt(np.maximum(independent, 1.0))
+        return error
 
     def resolution(self, threshold: float = HALF_MAP_THRESHOLD) -> Resolution:
         """Return the resolution of the best curve at `threshold`."""
@@ -126,7 +133,7 @@ class FscCurves:
                 voxel_size=float(values["voxel_size_angstrom"]),
                 randomised_from_shell=values["randomised_from_shell"],
                 mask_fraction=values["mask_fraction"],
-                **curves,  # type: ignore[arg-type]  # __post_init__ refuses a missing unmasked curve
+                **curves,  # type: ignore[arg-type]  # __post_init__ refuses unmasked=None
             )
         except KeyError as error:
             raise BlushError(

@@ -9,19 +9,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from blushcore.shells.geometry import mirrored, shell_octant
+from blushcore.shells.geometry import mirrored
 from blushcore.shells.transforms import VolumeLike, as_cube, plane_blocks
 
 
 def randomise_phases(volume: VolumeLike, from_shell: int, *, seed: int | Sequence[int]) -> Tensor:
-    """Give all Fourier components of shells ≥ `from_shell` a random phase each.
+    """Give each Fourier component at or beyond the radius `from_shell` a random phase.
 
     Parameters
     ----------
     volume
         Map ``(n, n, n)``.
     from_shell
-        The first shell that is changed, at least 1; the corners of the box are changed too.
+        Radius |k| in shell units from which phases change, at least 1; the corners of the box included. The
+        radius is the exact one, not the rounded: of the shell of this number the inner half keeps its phases,
+        as in RELION.
     seed
         The same seed gives the same phases on every device.
 
@@ -44,11 +46,12 @@ def randomise_phases(volume: VolumeLike, from_shell: int, *, seed: int | Sequenc
     n = cube.shape[0]
     transform = torch.fft.rfftn(cube)
     turn = torch.from_numpy(_hermitian_phases(n, seed)).to(transform.device)
-    octant, mirror = shell_octant(n, transform.device), mirrored(n, transform.device)
+    squared = mirrored(n, transform.device) ** 2
+    squared_yx = squared[:, None] + squared[: n // 2 + 1]
     one = torch.ones((), dtype=transform.real.dtype, device=transform.device)
     for planes in plane_blocks(n, transform.device):
-        shells = octant.index_select(0, mirror[planes]).index_select(1, mirror)
-        angle = turn[planes].to(one.dtype) * (shells >= from_shell)
+        changed = squared[planes, None, None] + squared_yx >= from_shell**2
+        angle = turn[planes].to(one.dtype) * changed
         transform[planes] *= torch.polar(one.expand_as(angle), angle)
     randomised: Tensor = torch.fft.irfftn(transform, s=(n, n, n))
     return randomised

@@ -70,7 +70,7 @@ def resolution(curve: ArrayLike, box_size_angstrom: float, threshold: float = HA
     shell = int(below[0]) if below.size else len(values) - 1
     crossing = float(shell)
     if below.size and shell > 0:
-        crossing += (values[shell] - threshold) / (values[shell] - values[shell + 1])
+        crossing += float((values[shell] - threshold) / (values[shell] - values[shell + 1]))
     return Resolution(
         angstrom=box_size_angstrom / shell if shell else math.inf,
         shell=shell,

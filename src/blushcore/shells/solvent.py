@@ -34,7 +34,8 @@ def solvent_corrected_fsc(
     """Return the FSC of two halves within a mask, corrected by phase randomisation.
 
     A mask multiplies both halves alike and so makes them agree. How much it does is measured on the same halves
-    with their phases randomised from shell i₀ on, the first with an unmasked FSC below `randomise_below`:
+    with their phases randomised from radius i₀ on, the first shell whose unmasked FSC is below
+    `randomise_below`:
     FSC_true = (FSC_m − FSC_r)/(1 − FSC_r) from i₀ + 2 on and FSC_m below (Chen et al. 2013, Ultramicroscopy
     135:24).
 
@@ -102,8 +103,8 @@ def randomisation_start(unmasked: Floats, below: float = RANDOMISE_BELOW) -> int
 def corrected_fsc(masked: Floats, randomised: Floats, start: int) -> Floats:
     """Return (FSC_m − FSC_r)/(1 − FSC_r) from shell ``start + 2`` on, and FSC_m below.
 
-    The two shells left alone hold leakage from the shells below them, whose phases were kept. Where the
-    randomised halves agree fully, the mask explains everything: 0.
+    The two shells left alone still hold phases that were kept: i₀ those of its inner half, both what the mask
+    carries over from below. Where the randomised halves agree fully, the mask explains everything: 0.
     """
     corrected = masked.copy()
     beyond = slice(start + 2, None)

@@ -13,7 +13,7 @@ what it returns (None counts as 0) the exit code::
 
 Arguments before ``/`` are positional, those after ``*`` are options. A job's parameter model is taken as it is:
 each field becomes an option, its `Field(description=...)` (with the unit) the help; the fields that the model
-names in `positional` are given by position instead::
+names in `positional` are given by position instead. Where every field has a default, the argument needs one too (``= ToyParameters()``)::
 
     # cli/toy.py
     def toy(
@@ -22,8 +22,7 @@ names in `positional` are given by position instead::
         output: Annotated[Path, Parameter(alias="-o")],
         json: bool = False,
     ) -> int:
-        events = run_job(TOY, parameters, output, commands=...)
-        return run_in_terminal(...)         # see `terminal`
+        return run_in_terminal(lambda commands: run_job(TOY, parameters, output, commands=commands), json=json)
 
 Errors for the user are raised as `BlushError`; a command prints no error itself.
 """
@@ -41,10 +40,8 @@ import cyclopts
 from cyclopts.exceptions import UnknownCommandError, UnusedCliTokensError
 from pydantic import ValidationError
 
+from blushcore.cli.exit_codes import DONE, FAILED, STOPPED, USAGE
 from blushcore.protocol import BlushError, Stopped, explain_validation_error
-
-DONE, FAILED, USAGE, STOPPED = 0, 1, 2, 130
-"""The exit codes."""
 
 
 class Entry(NamedTuple):
@@ -55,6 +52,9 @@ class Entry(NamedTuple):
 
 
 COMMANDS: dict[str, Entry] = {
+    "fsc": Entry("blushcore.cli.fsc:fsc", "Say up to where two half-maps agree: FSC and resolution."),
+    "resume": Entry("blushcore.cli.resume:resume", "Go on with a run from where it stopped."),
+    "watch": Entry("blushcore.cli.watch:watch", "Watch a run until it ends."),
     "picture": Entry("blushcore.cli.pictures:picture", "Draw slices of a map before and after."),
 }
 

@@ -11,7 +11,7 @@ from blushcore.runs.detached import Worker, find_worker, start_detached
 from blushcore.runs.driver import resume, run_job, run_unrecorded
 from blushcore.runs.layout import Parent, RunDescription, RunDirectory, create_run
 from blushcore.runs.life import ENDED, Life
-from blushcore.runs.reader import Problem, RunReader, RunWatch, read_run
+from blushcore.runs.reader import Look, Problem, RunReader, RunWatch, read_run
 from blushcore.runs.recorder import Recorder
 from blushcore.runs.records import Record
 from blushcore.runs.summary import RunSummary
@@ -19,6 +19,7 @@ from blushcore.runs.summary import RunSummary
 __all__ = [
     "ENDED",
     "Life",
+    "Look",
     "Parent",
     "Problem",
     "Record",

@@ -29,6 +29,14 @@ OLD_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
+class Look:
+    """What one look at a run found: its life, and the records that are new, oldest first."""
+
+    life: Life
+    records: list[Record]
+
+
+@dataclass(frozen=True)
 class Problem:
     """Something in a run directory that is not as it should be, in one sentence for the user."""
 
@@ -70,8 +78,8 @@ class RunWatch(Protocol):
         """Return the record's files that are there, by role."""
         ...
 
-    def follow(self, poll_seconds: float = 0.5) -> Iterator[Record]:
-        """Yield records as they come, until the run has ended."""
+    def follow(self, poll_seconds: float = 0.5) -> Iterator[Look]:
+        """Look again and again, until the run has ended."""
         ...
 
 
@@ -161,13 +169,16 @@ class RunReader:
                 continue
         return found
 
-    def follow(self, poll_seconds: float = 0.5) -> Iterator[Record]:
-        """Yield records as they come, until the run has ended, or cannot be reached for some time."""
+    def follow(self, poll_seconds: float = 0.5) -> Iterator[Look]:
+        """Look again and again, until the run has ended, or could not be reached for some time.
+
+        Every look is yielded, whether it found something new or not.
+        """
         lost_since: float | None = None
         while True:
-            life = self.life()  # before polling: what an ended run wrote last is not missed
+            life = self.life()  # judged before polling: what an ended run wrote last is not missed
             records = self.poll()
-            yield from records
+            yield Look(self.life() if records else life, records)
             if life == "unreachable":
                 lost_since = lost_since or time.monotonic()
                 if time.monotonic() - lost_since > FILE_PATIENCE_SECONDS:

@@ -1,0 +1,34 @@
+"""``blush resume``: go on with a run that was stopped, failed or died, or begin one that was only made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from blushcore import runs
+from blushcore.cli.exit_codes import DONE
+from blushcore.cli.terminal import print_json, run_in_terminal
+
+
+def resume(run_dir: Path, /, *, detach: bool = False, json: bool = False) -> int:
+    """Go on with a run from where it stopped.
+
+    Every parameter is taken from the run, with the changes that were made while it ran. A run that is done, or
+    that another process writes, is refused.
+
+    Parameters
+    ----------
+    run_dir
+        The run directory: what was given as -o when the run was started.
+    detach
+        Run on its own, outliving this terminal; follow it with: blush watch RUN_DIR
+    json
+        Show nothing, and print the outcome as JSON at the end.
+    """
+    if detach:
+        worker = runs.start_detached(run_dir)
+        if json:
+            print_json({"pid": worker.pid})
+        else:
+            print(f"Process {worker.pid} runs it; follow it with: blush watch {run_dir}")
+        return DONE
+    return run_in_terminal(lambda commands: runs.resume(run_dir, commands=commands), json=json)

@@ -20,10 +20,8 @@ def available_threads(*, proc: Path = PROC, cgroups: Path = CGROUPS) -> int:
     proc, cgroups
         Where the kernel's files are; other places are for tests.
     """
-    if hasattr(os, "sched_getaffinity"):
-        count = len(os.sched_getaffinity(0))
-    else:
-        count = os.cpu_count() or 1
+    # Windows and macOS bind no process to processors.
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     for folder, version in control_groups("cpu", proc, cgroups):
         quota = _quota(folder, version)
         if quota is not None:

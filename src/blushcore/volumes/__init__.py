@@ -10,16 +10,26 @@ from typing import TYPE_CHECKING, Any
 
 from blushcore.volumes.atomic import atomic_file
 from blushcore.volumes.reading import read_map
+from blushcore.volumes.thresholds import suggest_threshold
 from blushcore.volumes.volume import MapHeader, Volume
 from blushcore.volumes.writing import write_map
 
 if TYPE_CHECKING:
+    from blushcore.volumes.filters import gaussian_lowpass, highpass, lowpass, lowpass_at_shell
     from blushcore.volumes.fourier import fourier_resample, pad_or_crop
-    from blushcore.volumes.masks import soft_sphere
+    from blushcore.volumes.masks import soft_mask, soft_sphere
+    from blushcore.volumes.resampling import grid_of_voxel_size, resample_to_voxel_size
 
 _NEEDS_TORCH = {
     "fourier_resample": "fourier",
+    "gaussian_lowpass": "filters",
+    "grid_of_voxel_size": "resampling",
+    "highpass": "filters",
+    "lowpass": "filters",
+    "lowpass_at_shell": "filters",
     "pad_or_crop": "fourier",
+    "resample_to_voxel_size": "resampling",
+    "soft_mask": "masks",
     "soft_sphere": "masks",
 }
 
@@ -28,9 +38,17 @@ __all__ = [
     "Volume",
     "atomic_file",
     "fourier_resample",
+    "gaussian_lowpass",
+    "grid_of_voxel_size",
+    "highpass",
+    "lowpass",
+    "lowpass_at_shell",
     "pad_or_crop",
     "read_map",
+    "resample_to_voxel_size",
+    "soft_mask",
     "soft_sphere",
+    "suggest_threshold",
     "write_map",
 ]
 

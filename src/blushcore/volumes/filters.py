@@ -25,7 +25,8 @@ def lowpass(volume: Tensor, resolution: float, voxel_size: VoxelSize, *, edge_sh
     """Remove what is finer than a resolution.
 
     The weight is 1 up to half the edge below the cut-off ``1 / resolution``, 0 from half the edge above it, and
-    half a cosine between, as RELION's low-pass filter.
+    half a cosine between. RELION's programs round the cut-off to a whole shell first: `lowpass_at_shell` of
+    ``round(n·a / resolution)`` is their filter.
 
     Parameters
     ----------

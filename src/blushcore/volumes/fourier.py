@@ -83,14 +83,16 @@ def _resize_half(spectrum: Tensor, n: int, m: int, shift: float) -> Tensor:
 
 
 def _signed_indices(n: int, like: Tensor) -> Tensor:
-    return torch.fft.fftfreq(n, 1 / n, device=like.device, dtype=like.real.dtype)
+    indices: Tensor = torch.fft.fftfreq(n, 1 / n, device=like.device, dtype=like.real.dtype)
+    return indices
 
 
 def _shifted(spectrum: Tensor, axis: int, index: Tensor, fraction: float) -> Tensor:
     """Shift by `fraction` of the box along one axis, in place."""
     angle = (-2 * math.pi * fraction) * index.to(spectrum.real.dtype)
     turn = torch.polar(torch.ones_like(angle), angle)
-    return torch.mul(spectrum, turn.view([-1] + [1] * (-axis - 1)), out=spectrum)
+    shifted: Tensor = spectrum.mul_(turn.view([-1] + [1] * (-axis - 1)))
+    return shifted
 
 
 def pad_or_crop(volume: Tensor, shape: tuple[int, int, int], value: float = 0.0) -> Tensor:

@@ -81,7 +81,7 @@ def soft_mask(
     inside = volume >= threshold
     if not inside.any():
         raise BlushError(
-            f"No voxel of the map reaches the mask's threshold of {threshold:g}; the highest is {volume.max():g}.",
+            f"No voxel reaches the mask's threshold of {threshold:g}; the highest is {volume.max():g}.",
             "Give a lower threshold.",
         )
     mask = np.zeros(volume.shape, dtype=np.float32)

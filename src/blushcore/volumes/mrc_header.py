@@ -230,10 +230,10 @@ def _refuse_stacks(record: NDArray[Any], name: str) -> None:
         raise BlushError(
             f"{name} is a stack of {count} volumes (space group {group}).", "Give one map per file."
         )
-    if (group == 0 and depth == 1) or name.lower().endswith((".mrcs", ".mrcs.gz", ".mrcs.bz2")):
+    if depth == 1 or name.lower().endswith((".mrcs", ".mrcs.gz", ".mrcs.bz2")):
         raise BlushError(
             f"{name} is a stack of {sections} images of {columns} × {rows} pixels, not a map.",
-            "Give a three-dimensional map; if this is one, name it .mrc and set its space group (ISPG) to 1.",
+            "Give a three-dimensional map; if this is one, name it .mrc and set MZ in its header to its depth.",
         )
 
 
@@ -278,12 +278,12 @@ def _value_type(record: NDArray[Any], name: str, warnings: list[str]) -> tuple[n
                 f"{name} stores bytes up to {float(record['dmax']):g}; they are read as unsigned, "
                 "as old programs wrote them."
             )
-    return np.dtype(kind).newbyteorder(record["mode"].dtype.byteorder), False
+    return np.dtype(kind).newbyteorder(record.dtype["mode"].byteorder), False
 
 
 def _imod_flags(record: NDArray[Any]) -> int | None:
     extra = bytes(record["extra2"])
-    order: Literal["big", "little"] = "big" if record["mode"].dtype.str[0] == ">" else "little"
+    order: Literal["big", "little"] = "big" if record.dtype["mode"].str[0] == ">" else "little"
     # extra2 begins at byte 112 of the file; imodStamp and imodFlags lie at 152 and 156.
     if int.from_bytes(extra[40:44], order) != _IMOD_STAMP:
         return None
@@ -301,7 +301,7 @@ def _voxel_size(record: NDArray[Any], shape: tuple[int, ...], warnings: list[str
             )
             sampling = n
         # float32 has seven digits: 104.99999 / 100 is 1.05
-        sizes.append(float(f"{float(record['cella'][axis]) / sampling:.6g}"))
+        sizes.append(float(f"{float(record['cella'][axis]) / sampling:.7g}"))
     return sizes[0], sizes[1], sizes[2]
 
 

@@ -16,14 +16,15 @@ import numpy as np
 from blushcore.devices.memory import host_memory
 from blushcore.protocol import BlushError
 from blushcore.volumes.mrc_header import HEADER_BYTES, RawHeader, parse_header
-from blushcore.volumes.volume import Triple, Volume
+from blushcore.volumes.volume import Volume
 from blushcore.volumes.voxel_sizes import checked_voxel_size
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _SLAB_BYTES = 8 << 20
-_GZIP_LARGEST_RATIO = 1032  # deflate cannot pack tighter
+_LARGEST_RATIOS = {"gzip": 1032, "bzip2": 1_200_000}
+"""How much a byte can unpack to at most: deflate's limit, and a bzip2 block of zeros (45.9 MB in 40 bytes)."""
 _COMPRESSIONS = {b"\x1f\x8b": "gzip", b"BZ": "bzip2"}
 
 
@@ -57,7 +58,9 @@ def read_map(path: str | os.PathLike[str], *, voxel_size: float | None = None) -
             file_bytes = os.fstat(file.fileno()).st_size
             return _read_stream(_decompressed(file, compression), path, compression, file_bytes, voxel_size)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise BlushError(f"{path} is a damaged or truncated gzip file ({error}).", "Copy it again.") from error
+        raise BlushError(
+            f"{path} is a damaged or truncated compressed file ({error}).", "Copy it again."
+        ) from error
     except OSError as error:
         raise _why_unreadable(path, error) from error
 
@@ -74,7 +77,7 @@ def _why_unreadable(path: Path, error: OSError) -> BlushError:
     match error:
         case FileNotFoundError():
             return BlushError(f"{path} does not exist.", "Check the name.")
-        case IsADirectoryError():
+        case IsADirectoryError() | PermissionError() if path.is_dir():
             return BlushError(f"{path} is a folder, not a map.", "Give the map's file.")
         case PermissionError():
             return BlushError(f"{path} may not be read by this user.", "Change its permissions or copy it.")
@@ -98,18 +101,16 @@ def _read_stream(
     data, lowest, highest = _read_values(stream, raw, path)
     if lowest == highest:
         warnings.append(f"{path.name} is constant: every voxel is {lowest:g}.")
-    surplus = len(stream.read(1)) if compression else file_bytes - raw.data_offset - raw.data_bytes
+    surplus = file_bytes - raw.data_offset - raw.data_bytes if compression is None else _drained(stream)
     if surplus:
-        counted = "bytes" if compression else f"{surplus} bytes"
-        warnings.append(f"{path.name} has {counted} after the map that its header describes; they are ignored.")
+        warnings.append(f"{path.name} has {surplus} bytes after the map that its header describes, ignored.")
     return Volume(data=data, voxel_size=chosen, header=raw.header, warnings=tuple(warnings))
 
 
 def _refuse_what_cannot_be(raw: RawHeader, path: Path, compression: str | None, file_bytes: int) -> None:
     """Hold what the header promises against the file and the machine before anything is allocated."""
     promised = raw.data_offset + raw.data_bytes
-    possible = {None: file_bytes, "gzip": file_bytes * _GZIP_LARGEST_RATIO}.get(compression)
-    if possible is not None and promised > possible:
+    if promised > file_bytes * _LARGEST_RATIOS.get(compression or "", 1):
         raise _truncated(path, raw, None if compression else file_bytes)
     needed = 4 * math.prod(raw.file_shape)
     memory = host_memory()
@@ -138,6 +139,14 @@ def _read_up_to(stream: BinaryIO, count: int) -> bytes:
         parts.append(part)
         count -= len(part)
     return b"".join(parts)
+
+
+def _drained(stream: BinaryIO) -> int:
+    """Read a compressed stream to its end, where its checksum is held against it; returns the bytes read."""
+    count = 0
+    while part := stream.read(_SLAB_BYTES):
+        count += len(part)
+    return count
 
 
 def _read_values(stream: BinaryIO, raw: RawHeader, path: Path) -> tuple[NDArray[np.float32], float, float]:
@@ -187,6 +196,3 @@ def _not_finite(values: NDArray[np.float32], first: int, raw: RawHeader, path: P
         f"the first is {value} at voxel x, y, z = {x}, {y}, {z}.",
         "Find out which program wrote them; a map with such values cannot be used.",
     )
-
-
-__all__ = ["Triple", "read_map"]

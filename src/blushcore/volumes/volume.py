@@ -74,7 +74,7 @@ class MapHeader:
         return replace(kept, origin=(origin[0] + shift[0], origin[1] + shift[1], origin[2] + shift[2]))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Volume:
     """A three-dimensional map.
 

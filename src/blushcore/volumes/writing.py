@@ -113,35 +113,35 @@ def _labels(before: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _fill_statistics(record: NDArray[Any], data: NDArray[np.float32], stored: np.dtype[Any], name: str) -> None:
-    """Describe the values as they are stored, and refuse those that cannot be."""
+    """Describe the values as they will be stored, and refuse those that cannot be."""
     lowest, highest, total = math.inf, -math.inf, 0.0
     for slab in _slabs(data):
         lowest, highest = min(lowest, float(slab.min())), max(highest, float(slab.max()))
         total += float(slab.sum(dtype=np.float64))
-        if not math.isfinite(total):
-            raise BlushError(
-                f"{name} was not written: the map holds values that are not finite numbers.",
-                "Find out where they come from.",
-            )
-    mean = total / data.size
-    squares, loss, stored_total = 0.0, 0.0, 0.0
-    half = stored.itemsize == 2
-    if half and max(abs(lowest), abs(highest)) > np.finfo(np.float16).max:
+    if not math.isfinite(total):
         raise BlushError(
-            f"{name} was not written: values up to {max(abs(lowest), abs(highest)):g} do not fit into float16.",
-            "Write float32.",
+            f"{name} was not written: the map holds values that are not finite numbers.",
+            "Find out where they come from.",
         )
-    for slab in _slabs(data):
-        kept = slab.astype(stored).astype(np.float64) if half else slab.astype(np.float64)
-        stored_total += float(kept.sum())
-        loss += float(((kept - slab) ** 2).sum()) if half else 0.0
-        squares += float(((kept - mean) ** 2).sum())
-    if loss > _FLOAT16_LOSS**2 * squares or (half and squares == 0 and loss > 0):
+    largest = max(abs(lowest), abs(highest))
+    if largest > float(np.finfo(stored).max):
         raise BlushError(
-            f"{name} was not written: float16 would blur the map by "
-            f"{100 * math.sqrt(loss / squares) if squares else 100:.1f} % of its standard deviation.",
+            f"{name} was not written: values up to {largest:g} do not fit into {stored.name}.", "Write float32."
+        )
+    mean, first, second, loss = total / data.size, 0.0, 0.0, 0.0
+    for slab in _slabs(data):
+        deviation = slab.astype(stored, copy=False).astype(np.float64)
+        loss += float(((deviation - slab) ** 2).sum())
+        deviation -= mean
+        first += float(deviation.sum())
+        second += float((deviation**2).sum())
+    variance = max(0.0, second / data.size - (first / data.size) ** 2)
+    if loss > _FLOAT16_LOSS**2 * second:
+        raise BlushError(
+            f"{name} was not written: {stored.name} would blur the map by "
+            f"{100 * math.sqrt(loss / second):.1f} % of its standard deviation.",
             "Write float32, or scale the map.",
         )
     record["dmin"], record["dmax"] = np.array((lowest, highest), dtype=stored)
-    record["dmean"] = stored_total / data.size
-    record["rms"] = math.sqrt(squares / data.size)
+    record["dmean"] = mean + first / data.size
+    record["rms"] = math.sqrt(variance)

@@ -13,7 +13,8 @@ what it returns (None counts as 0) the exit code::
 
 Arguments before ``/`` are positional, those after ``*`` are options. A job's parameter model is taken as it is:
 each field becomes an option, its `Field(description=...)` (with the unit) the help; the fields that the model
-names in `positional` are given by position instead. Where every field has a default, the argument needs one too (``= ToyParameters()``)::
+names in `positional` are given by position instead. Where every field has a default, the argument needs one too
+(``= ToyParameters()``)::
 
     # cli/toy.py
     def toy(
@@ -52,6 +53,7 @@ class Entry(NamedTuple):
 
 
 COMMANDS: dict[str, Entry] = {
+    "denoise": Entry("blushcore.cli.denoise:denoise", "Denoise a map, or two half-maps."),
     "fsc": Entry("blushcore.cli.fsc:fsc", "Say up to where two half-maps agree: FSC and resolution."),
     "resume": Entry("blushcore.cli.resume:resume", "Go on with a run from where it stopped."),
     "watch": Entry("blushcore.cli.watch:watch", "Watch a run until it ends."),

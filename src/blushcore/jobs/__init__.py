@@ -42,4 +42,9 @@ class JobRegistry(Mapping[str, Job[Any]]):
         return name in self._targets
 
 
-JOBS = JobRegistry({})
+JOBS = JobRegistry(
+    {
+        "denoise": "blushcore.jobs.denoise:JOB",
+        "train": "blushcore.jobs.train:JOB",
+    }
+)

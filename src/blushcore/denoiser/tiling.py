@@ -1,0 +1,112 @@
+"""Where the blocks lie that cover a map, and how their results are blended."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import product
+
+import torch
+from torch import Tensor
+
+from blushcore.denoiser.network import BLOCK_SIZE
+
+MARGIN = 9
+"""Voxels at each face of a block whose result is not used: the network sees too little around them."""
+_OVERLAP = 4
+"""Least overlap, in voxels, of what neighbouring blocks contribute."""
+
+Origin = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """Blocks that cover a region of a map.
+
+    `origins` are the blocks' first voxels (z, y, x); they may lie outside the map (negative, or reaching beyond its
+    end), where the map counts as zero.
+    """
+
+    shape: tuple[int, int, int]
+    origins: tuple[Origin, ...]
+
+
+def cover(mask: Tensor, *, stride: int | None = None) -> Tiling:
+    """Cover all voxels where `mask` is positive with as few blocks as the blending needs.
+
+    The published tiling steps by 20 voxels; the fewest steps such that neighbours' used parts (the block
+    without its margin) overlap by four voxels give the same map to within what that tiling's own choice of places
+    matters, many times faster (``benchmarks/denoise.py`` holds it to that).
+
+    Parameters
+    ----------
+    mask
+        ``(z, y, x)``.
+    stride
+        Largest step between neighbouring blocks in voxels; None for the fewest blocks.
+    """
+    used = BLOCK_SIZE - 2 * MARGIN
+    step = used - _OVERLAP if stride is None else stride
+    inside = mask > 0
+    z, y, x = mask.shape
+    if not bool(inside.any()):
+        return Tiling((z, y, x), ())
+    starts = []
+    for axis in range(3):
+        others = tuple(other for other in range(3) if other != axis)
+        along = torch.amax(inside, dim=others).nonzero().flatten()
+        starts.append(_starts(int(along[0]), int(along[-1]) + 1, used, step))
+    origins = [origin for origin in product(*starts) if bool(inside[_window(origin, mask.shape, MARGIN)].any())]
+    return Tiling((z, y, x), tuple(origins))
+
+
+def blending_window(device: torch.device | str = "cpu") -> Tensor:
+    """Return the weight of each voxel of a block, float32 64³.
+
+    A raised cosine of the Chebyshev distance from the block's middle that is zero on the margin.
+    """
+    offset = torch.arange(BLOCK_SIZE, device=device, dtype=torch.float32) - (BLOCK_SIZE - 1) / 2
+    distance = offset.abs()
+    chebyshev = torch.maximum(torch.maximum(distance[:, None, None], distance[:, None]), distance)
+    reach = BLOCK_SIZE / 2 - MARGIN
+    return torch.where(chebyshev < reach, 0.5 + 0.5 * torch.cos(math.pi * chebyshev / reach), 0)
+
+
+def cut(volume: Tensor, origin: Origin) -> Tensor:
+    """Cut the block at `origin` out of ``(z, y, x)``; zeros where it reaches beyond the map."""
+    window = _window(origin, volume.shape, 0)
+    part = volume[window]
+    if part.shape == (BLOCK_SIZE,) * 3:
+        return part
+    block = volume.new_zeros((BLOCK_SIZE,) * 3)
+    block[_within_block(origin, window)] = part
+    return block
+
+
+def add(volume: Tensor, origin: Origin, block: Tensor) -> None:
+    """Add a block to ``(z, y, x)`` at `origin`, dropping what lies beyond the map."""
+    window = _window(origin, volume.shape, 0)
+    volume[window] += block[_within_block(origin, window)]
+
+
+def _starts(low: int, high: int, used: int, step: int) -> list[int]:
+    """First voxels of evenly spread blocks whose used parts cover ``low <= i < high``."""
+    length = high - low
+    count = max(1, math.ceil((length - used) / step) + 1)
+    first = low - MARGIN if count > 1 else low + (length - used) // 2 - MARGIN
+    spread = length - used
+    return [first + (round(i * spread / (count - 1)) if count > 1 else 0) for i in range(count)]
+
+
+def _window(origin: Origin, shape: torch.Size | tuple[int, ...], margin: int) -> tuple[slice, slice, slice]:
+    """The part of the map in the block at `origin`, less a margin."""
+    z, y, x = (
+        slice(max(0, start + margin), max(0, min(n, start + BLOCK_SIZE - margin)))
+        for start, n in zip(origin, shape, strict=True)
+    )
+    return z, y, x
+
+
+def _within_block(origin: Origin, window: tuple[slice, slice, slice]) -> tuple[slice, slice, slice]:
+    z, y, x = (slice(part.start - start, part.stop - start) for start, part in zip(origin, window, strict=True))
+    return z, y, x

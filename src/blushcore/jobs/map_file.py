@@ -1,0 +1,23 @@
+"""A map as something a job hands out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from blushcore.volumes import Volume, write_map
+
+
+@dataclass(frozen=True)
+class MapFile:
+    """An MRC file to be: an `Artefact`."""
+
+    role: str
+    name: str
+    volume: Volume
+    dtype: Literal["float32", "float16"] = "float32"
+
+    def write(self, path: Path) -> None:
+        """Write the map to `path`."""
+        write_map(path, self.volume, dtype=self.dtype)

@@ -1,0 +1,229 @@
+"""From a pair of half-maps to training examples (METHOD: Kimanius et al. 2024, Methods, "Training").
+
+``y⁽ᵏ⁾ = H_{C,A}[x⁽¹⁻ᵏ⁾ + e]`` is what the network sees and ``ȳ⁽ᵏ⁾ = H_{C̄,A}[x⁽ᵏ⁾⊙M + h(x⁽ᵏ⁾)⊙(1−M)]`` what it
+should make of it. Filtering is done once per volume; cutting blocks out of it and turning them is cheap.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from blushcore.denoiser.local_std import local_standard_deviation
+from blushcore.denoiser.network import BLOCK_SIZE, VOXEL_SIZE_ANGSTROM
+from blushcore.volumes.masks import soft_sphere
+
+_SOLVENT_LOWPASS_ANGSTROM = 15.0
+"""h: outside the mask the target keeps only what is coarser than this."""
+_SPHERE_EDGE_ANGSTROM = 10.0
+
+
+@dataclass(frozen=True)
+class HalfMapPair:
+    """Two half-maps at the network's voxel size (1.5 Å), cubic float32 ``(z, y, x)``."""
+
+    half1: Tensor
+    half2: Tensor
+    mask: Tensor
+    """Where the particle is, 0 to 1."""
+    resolution: float
+    """Å; sets the range of the filters."""
+    diameter: float
+    """Of the particle, Å."""
+    signal: Tensor | None = None
+    """What the half-maps share, where it is known (simulated pairs): the target of pre-training."""
+
+
+@dataclass(frozen=True)
+class PreparedVolume:
+    """Input and target of both directions, k = 0 and 1, float16 ``(2, z, y, x)`` each; `mask` ``(z, y, x)``."""
+
+    inputs: Tensor
+    local_std: Tensor
+    targets: Tensor
+    mask: Tensor
+    sphere: Tensor
+
+
+@dataclass(frozen=True)
+class Block:
+    """One example, float32 64³ each."""
+
+    input: Tensor
+    local_std: Tensor
+    target: Tensor
+    mask: Tensor
+
+
+def prepare_volume(pair: HalfMapPair, generator: np.random.Generator, *, clean_targets: bool) -> PreparedVolume:
+    """Draw filters and noise, and apply them to both halves.
+
+    Parameters
+    ----------
+    clean_targets
+        Take `HalfMapPair.signal` in place of the other half: the same minimiser in expectation, since the noise
+        of the other half is independent and of zero mean, and much less noise in the gradient.
+    """
+    torch_generator = torch.Generator().manual_seed(int(generator.integers(2**63)))
+    shape = pair.half1.shape
+    wave_vector = _wave_vector(shape[0])
+    frequency = torch.sqrt(sum(k**2 for k in wave_vector))  # type: ignore[arg-type]
+    input_filter, target_filter = _draw_filters(wave_vector, frequency, pair.resolution, generator)
+    keep_coarse = _gaussian_filter(frequency, _SOLVENT_LOWPASS_ANGSTROM)
+    sphere = _draw_sphere(pair, generator)
+
+    def filtered(volume: Tensor, by: Tensor) -> Tensor:
+        return torch.fft.irfftn(torch.fft.rfftn(volume) * by, s=shape)
+
+    inputs, stds, targets = [], [], []
+    for seen, other in ((pair.half1, pair.half2), (pair.half2, pair.half1)):
+        noisy = seen + _coloured_noise(seen, frequency, generator, torch_generator)
+        y = filtered(noisy, input_filter)
+        wanted = pair.signal if clean_targets and pair.signal is not None else other
+        solvent_flat = wanted * pair.mask + filtered(wanted, keep_coarse) * (1 - pair.mask)
+        mean, std = y.mean(), y.std()
+        inputs.append((y - mean) / std * sphere)
+        stds.append(local_standard_deviation(y) * sphere)
+        targets.append((filtered(solvent_flat, target_filter) - mean) / std * sphere)
+    half = torch.float16
+    return PreparedVolume(
+        torch.stack(inputs).to(half),
+        torch.stack(stds).to(half),
+        torch.stack(targets).to(half),
+        (pair.mask * sphere).to(half),
+        sphere.to(half),
+    )
+
+
+def cut_block(volume: PreparedVolume, generator: np.random.Generator) -> Block:
+    """Cut a random block out of a prepared volume, in one of the 24 orientations of the cube.
+
+    As at inference, blocks with less than 0.3 of them inside the sphere are not used; mostly the particle should
+    be in view.
+    """
+    n = volume.mask.shape[-1]
+    want_particle = generator.random() < 0.9
+    for _ in range(50):
+        z, y, x = generator.integers(0, n - BLOCK_SIZE + 1, 3)
+        window = (slice(z, z + BLOCK_SIZE), slice(y, y + BLOCK_SIZE), slice(x, x + BLOCK_SIZE))
+        if volume.sphere[window].float().mean() < 0.3:
+            continue
+        if want_particle and volume.mask[window].float().mean() < 0.05:
+            continue
+        break
+    k = int(generator.integers(2))
+    turn = _CUBE_ROTATIONS[generator.integers(len(_CUBE_ROTATIONS))]
+    parts = (volume.inputs[k], volume.local_std[k], volume.targets[k], volume.mask)
+    return Block(*(_turned(part[window], turn).float().contiguous() for part in parts))
+
+
+def _draw_filters(
+    wave_vector: tuple[Tensor, Tensor, Tensor],
+    frequency: Tensor,
+    resolution: float,
+    generator: np.random.Generator,
+) -> tuple[Tensor, Tensor]:
+    """H_C of the input and H_C̄ of the target.
+
+    Both are Gaussians with axes of their own; the target's is nowhere sharper. Some inputs are not filtered but cut
+    off sharply beyond the resolution, as the reconstructions within a refinement are, and some are sharpened.
+    """
+    kind = generator.random()
+    stretch = np.exp(generator.normal(0, 0.15, 3))
+    if kind < 0.4:
+        edges = resolution * np.exp(generator.uniform(np.log(0.5), np.log(1.3))) * stretch
+        frame = _random_rotation(generator)
+        input_filter = _anisotropic_gaussian(wave_vector, edges, frame)
+        target_filter = _anisotropic_gaussian(wave_vector, edges * generator.uniform(1.0, 1.15, 3), frame)
+    else:
+        input_filter = torch.ones_like(frequency)
+        edges = resolution * generator.uniform(0.55, 0.75) * stretch
+        target_filter = _anisotropic_gaussian(wave_vector, edges, _random_rotation(generator))
+    if 0.3 < kind < 0.75:
+        cut = (1 / resolution) * generator.uniform(1.05, 1.8)
+        width = 2 / (frequency.shape[0] * VOXEL_SIZE_ANGSTROM)
+        edge = 0.5 + 0.5 * torch.cos(math.pi * ((frequency - cut) / width).clamp(0, 1))
+        input_filter, target_filter = input_filter * edge, target_filter * edge
+    if generator.random() < 0.4:
+        # Sharpened to no more than 20× between the origin and a little beyond the resolution.
+        limit = 1.2 / resolution
+        exponent = generator.uniform(0, math.log(20)) / limit**2
+        sharpening = torch.exp(exponent * frequency.clamp_max(limit) ** 2)
+        input_filter, target_filter = input_filter * sharpening, target_filter * sharpening
+    return input_filter, target_filter
+
+
+def _coloured_noise(
+    volume: Tensor, frequency: Tensor, generator: np.random.Generator, torch_generator: torch.Generator
+) -> Tensor | float:
+    """e: noise of a random spectrum and level, in a third of the inputs."""
+    if generator.random() > 0.33:
+        return 0.0
+    slope = generator.uniform(-1.0, 1.0)
+    white = torch.randn(volume.shape, generator=torch_generator)
+    spectrum = torch.fft.rfftn(white) * (frequency + 0.02) ** slope
+    noise = torch.fft.irfftn(spectrum, s=volume.shape)
+    return noise / noise.std() * volume.std() * generator.uniform(0, 0.7)
+
+
+def _draw_sphere(pair: HalfMapPair, generator: np.random.Generator) -> Tensor:
+    n = pair.half1.shape[0]
+    radius = pair.diameter / 2 * generator.uniform(1.0, 1.25) / VOXEL_SIZE_ANGSTROM
+    edge = _SPHERE_EDGE_ANGSTROM / VOXEL_SIZE_ANGSTROM
+    return soft_sphere((n, n, n), min(radius, n / 2 - edge), edge)
+
+
+def _wave_vector(n: int) -> tuple[Tensor, Tensor, Tensor]:
+    """(kx, ky, kz) in 1/Å on the half grid of `rfftn`, broadcastable."""
+    full, half = torch.fft.fftfreq(n, VOXEL_SIZE_ANGSTROM), torch.fft.rfftfreq(n, VOXEL_SIZE_ANGSTROM)
+    return half[None, None, :], full[None, :, None], full[:, None, None]
+
+
+def _gaussian_filter(frequency: Tensor, edge: float) -> Tensor:
+    """Gaussian that falls to one half at the resolution `edge` (Å)."""
+    return torch.exp(-math.log(2) * (frequency * edge) ** 2)
+
+
+def _anisotropic_gaussian(
+    wave_vector: tuple[Tensor, Tensor, Tensor], edges: np.ndarray, frame: np.ndarray
+) -> Tensor:
+    """Gaussian that falls to one half at `edges` (Å) along the three axes (rows) of `frame`."""
+    covariance = frame.T @ np.diag(edges**2) @ frame
+    exponent: Tensor | float = 0.0
+    for i in range(3):
+        for j in range(3):
+            exponent = exponent + float(covariance[i, j]) * wave_vector[i] * wave_vector[j]
+    return torch.exp(-math.log(2) * exponent)  # type: ignore[arg-type]
+
+
+def _random_rotation(generator: np.random.Generator) -> np.ndarray:
+    """Uniformly distributed rotation matrix (QR of a Gaussian matrix, signs fixed)."""
+    q, r = np.linalg.qr(generator.normal(size=(3, 3)))
+    q = q * np.sign(np.diag(r))
+    if np.linalg.det(q) < 0:
+        q[:, 0] = -q[:, 0]
+    return np.asarray(q)
+
+
+def _cube_rotations() -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """All proper rotations of the cube as (permutation of the axes, axes flipped afterwards). No mirrors: hands matter."""
+    rotations = []
+    for permutation in ((0, 1, 2), (1, 2, 0), (2, 0, 1), (0, 2, 1), (2, 1, 0), (1, 0, 2)):
+        odd = permutation in ((0, 2, 1), (2, 1, 0), (1, 0, 2))
+        for bits in range(8):
+            flips = tuple(axis for axis in range(3) if bits >> axis & 1)
+            if (len(flips) % 2 == 1) == odd:
+                rotations.append((permutation, flips))
+    return rotations
+
+
+_CUBE_ROTATIONS = _cube_rotations()
+
+
+def _turned(block: Tensor, turn: tuple[tuple[int, ...], tuple[int, ...]]) -> Tensor:
+    permutation, flips = turn
+    return block.permute(permutation).flip(flips) if flips else block.permute(permutation)

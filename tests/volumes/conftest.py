@@ -14,7 +14,7 @@ import pytest
 from hypothesis import settings
 from mrc_zoo import mrc_bytes
 
-settings.register_profile("busy machine", deadline=None)
+settings.register_profile("busy machine", deadline=None, max_examples=60)
 settings.load_profile("busy machine")
 
 

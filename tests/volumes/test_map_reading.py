@@ -183,6 +183,15 @@ def test_a_map_may_have_the_space_group_of_images(make_map, values, group):
     assert_holds(make_map(values, ispg=group), values)
 
 
+@pytest.mark.parametrize(("sections", "warned"), [(3, True), (4, False), (400, False), (401, True)])
+def test_what_may_be_a_stack_of_images(make_map, sections, warned):
+    values = np.random.default_rng(0).normal(size=(sections, 40, 40)).astype(np.float32)
+    warnings = assert_holds(make_map(values), values).warnings
+    assert [f"{sections} sections of 40 × 40 voxels; if they are images" in w for w in warnings] == [
+        True
+    ] * warned
+
+
 def test_bytes_after_the_map(make_map, values, tmp_path):
     path = make_map(values)
     path.write_bytes(path.read_bytes() + b"1234567")

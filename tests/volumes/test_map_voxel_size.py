@@ -22,7 +22,7 @@ def test_the_given_size_goes_before_the_header(make_map, header):
 
 @pytest.mark.parametrize("given", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_given_size_must_be_a_length(make_map, given):
-    with pytest.raises(BlushError, match="The voxel size given for map.mrc is"):
+    with pytest.raises(BlushError, match=r"The voxel size given for map\.mrc is"):
         read_map(make_map(cube(8)), voxel_size=given)
 
 

@@ -145,7 +145,7 @@ def test_a_constant_map(tmp_path, dtype, value):
 
 def test_float16_that_would_harm_is_refused(tmp_path):
     path = tmp_path / "a.mrc"
-    with pytest.raises(BlushError, match="values up to .* do not fit into float16"):
+    with pytest.raises(BlushError, match=r"values up to .* do not fit into float16"):
         write_map(path, volume(scale=1e5), dtype="float16")
     with pytest.raises(BlushError, match=r"float16 would blur the map by \d+\.\d % of its standard deviation"):
         write_map(path, volume(offset=1000), dtype="float16")
@@ -201,9 +201,14 @@ def test_a_reader_never_sees_half_a_file(tmp_path):
 def test_an_error_in_between_leaves_the_old_file(tmp_path, error):
     path = tmp_path / "a.mrc"
     path.write_bytes(b"old")
-    with pytest.raises(error), atomic_file(path) as file:
-        file.write(b"new")
-        raise error
+
+    def fail() -> None:
+        with atomic_file(path) as file:
+            file.write(b"new")
+            raise error
+
+    with pytest.raises(error):
+        fail()
     assert path.read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["a.mrc"]
 
@@ -256,7 +261,8 @@ from blushcore.volumes import Volume, write_map
 if limit := int(sys.argv[2]):
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 try:
-    write_map(sys.argv[1], Volume(np.random.default_rng(0).normal(size=(64, 64, 64)).astype("f4"), (1.5, 1.5, 1.5)))
+    noise = np.random.default_rng(0).normal(size=(64, 64, 64)).astype("f4")
+    write_map(sys.argv[1], Volume(noise, (1.5, 1.5, 1.5)))
 except BlushError as error:
     print(error.problem)
 """

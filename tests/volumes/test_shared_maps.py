@@ -95,3 +95,21 @@ def test_refused(shared_data, name):
     else:
         with pytest.raises(BlushError, match=re.escape(sentence)):
             read_map(path, voxel_size=3.0)
+
+
+def test_particle_stacks_are_no_maps(shared_data):
+    stacks = sorted((shared_data / "particles").glob("*.mrcs"))
+    assert len(stacks) >= 9
+    for path in stacks:
+        with pytest.raises(BlushError, match=r"is a stack of \d+ images"):
+            read_map(path, voxel_size=2.0)
+
+
+def test_maps_by_relion(shared_data):
+    paths = sorted((shared_data / "relion_class3d_betagal").glob("*.mrc"))
+    assert len(paths) == 3
+    for path in paths:
+        volume = read_map(path)
+        assert volume.shape == (100, 100, 100)
+        assert volume.isotropic_voxel_size == pytest.approx(3.54, rel=1e-6)
+        assert volume.warnings == ()

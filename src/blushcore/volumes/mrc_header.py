@@ -28,6 +28,9 @@ _KNOWN_MODES = {*_VALUE_TYPES, *_COMPLEX_MODES, _PACKED_MODE, 16}
 _LARGEST_AXIS = 65_536
 """Voxels; tomograms reach about 10,000. Larger numbers are bytes of something else read as integers."""
 
+_FLATTEST = 10
+"""How many times longer or shorter than wide a map may be before it looks like a stack of images."""
+
 _IMOD_STAMP = 1146047817
 _IMOD_SIGNED_BYTES, _IMOD_INVERTED_ORIGIN, _IMOD_PACKED = 1, 4, 16
 
@@ -114,6 +117,10 @@ def parse_header(head: bytes, name: str) -> RawHeader:
         )
     axes = _file_axes(record, name, warnings)
     value_type, packed = _value_type(record, name, warnings)
+    if columns == rows and max(sections, rows) > _FLATTEST * min(sections, rows):
+        warnings.append(
+            f"{name} has {sections} sections of {columns} × {rows} voxels; if they are images, it is no map."
+        )
     extended = int(record["nsymbt"])
     if extended < 0:
         raise BlushError(f"{name} says that its extended header has {extended} bytes.", "The file is damaged.")

@@ -20,6 +20,7 @@ TEMPORARY_PREFIX = ".blush-tmp-"
 """How the names of files in the making begin; such files of a dead process are rubbish."""
 
 _FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT})
+_PROBE_BYTES = 1 << 20
 
 
 def write_whole(path: Path, write: Callable[[Path], None]) -> int:
@@ -42,7 +43,14 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> int:
         temporary.replace(path)
         flush_to_disk(path.parent)
     except OSError as error:
+        if error.errno is None:  # NumPy's "800 requested and 96 written"
+            error = _full_disk_behind(error, path.parent) or error
         raise plain_error(error, path) from error
+    except Exception as error:
+        # Libraries not written in Python say in their own way that the disk is full.
+        if (behind := _full_disk_behind(error, path.parent)) is not None:
+            raise plain_error(behind, path) from error
+        raise
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -141,6 +149,22 @@ def is_full_disk(error: BaseException | None) -> bool:
             return True
         error = error.__cause__
     return False
+
+
+def _full_disk_behind(error: Exception, folder: Path) -> OSError | None:
+    """Return the full disk or used-up quota that may be the cause of `error`; found out by writing a little."""
+    probe = folder / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex[:12]}-probe"
+    try:
+        probe.write_bytes(b"\0" * _PROBE_BYTES)
+        flush_to_disk(probe)
+    except OSError as found:
+        if is_full_disk(found):
+            found.__cause__ = error
+            return found
+    finally:
+        with contextlib.suppress(OSError):
+            probe.unlink(missing_ok=True)
+    return None
 
 
 def _write_bytes(path: Path, content: bytes) -> None:

@@ -1,10 +1,10 @@
 """One writer per run directory, on however many hosts the disk is seen.
 
 The lock is a file that says who holds it. A holder that died on this machine is known to be dead (process id
-and start time); one on another machine is judged by the heartbeat. A stale lock is taken over by replacing it
-while holding a claim that names the stale lock, so that of several processes at most one succeeds. A holder
-that was judged dead and comes back (a laptop that slept, a disk that was away) finds another's nonce in the
-lock and stops before it writes anything more.
+and start time); one on another machine is judged by the heartbeat. A stale lock is replaced while holding a
+claim that names it, a file made and taken over just as the lock is, so of several processes one succeeds. A
+holder that was judged dead and comes back (a laptop that slept, a disk that was away) finds another's nonce in
+the lock and stops before it writes anything more.
 """
 
 from __future__ import annotations
@@ -25,6 +25,10 @@ from blushcore.runs.process import ProcessIdentity
 
 PATIENCE_SECONDS = 30.0
 """How long the heartbeat of a holder on another machine must stand still before its lock counts as stale."""
+
+
+_CLAIM = ".after-"
+_UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,23 +98,9 @@ class RunLock:
         self.holder = LockHolder.mine()
 
     def __enter__(self) -> RunLock:
-        path = self._run.lock
-        while not create_whole(path, self._content()):
-            try:
-                other = read_lock(path)
-            except ValueError:
-                self._wait_for_silence("another process")
-                self._take_over(None)
-                break
-            if other is None:
-                continue  # released in between
-            alive = other.process.is_alive()
-            if alive:
-                raise self._refusal(f"process {other.process.pid} on this machine")
-            if alive is None:
-                self._wait_for_silence(f"process {other.process.pid} on {other.process.host}")
-            self._take_over(other)
-            break
+        self._acquire(self._run.lock)
+        for claim in self._run.path.glob(f"{self._run.lock.name}{_CLAIM}*"):  # of processes that died
+            claim.unlink(missing_ok=True)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -155,31 +145,46 @@ class RunLock:
             "Wait until it ends, stop it, or choose another folder.",
         )
 
+    def _acquire(self, path: Path) -> None:
+        """Make `path`, the lock or a claim to it, ours; or refuse."""
+        while not create_whole(path, self._content()):
+            nonce = self._nonce_of_the_dead(path)
+            if nonce is None:
+                continue  # released in between
+            claim = path.with_name(f"{path.name}{_CLAIM}{nonce}")
+            self._acquire(claim)
+            try:
+                # Only now is it sure that nobody else replaces it; somebody may have until now.
+                if _nonce_at(path) == nonce:
+                    write_bytes_whole(path, self._content())
+                    return
+            finally:
+                claim.unlink(missing_ok=True)
+
+    def _nonce_of_the_dead(self, path: Path) -> str | None:
+        """Return the nonce at `path` if its holder is dead, None if there is none; refuse if it lives."""
+        try:
+            other = read_lock(path)
+        except ValueError:
+            self._wait_for_silence("another process")
+            return _UNREADABLE
+        if other is None:
+            return None
+        alive = other.process.is_alive()
+        if alive:
+            raise self._refusal(f"process {other.process.pid} on this machine")
+        if alive is None:
+            self._wait_for_silence(f"process {other.process.pid} on {other.process.host}")
+        return other.nonce
+
     def _wait_for_silence(self, who: str) -> None:
         if advances(self._run.heartbeat, self._patience_seconds):
             raise self._refusal(who)
 
-    def _take_over(self, stale: LockHolder | None) -> None:
-        """Replace the lock of `stale` (None: one that says nothing), or refuse."""
-        name = stale.nonce if stale else "unreadable"
-        claim = self._run.lock.with_name(f"{self._run.lock.name}.takeover-{name}")
-        if not create_whole(claim, self._content()):
-            raise BlushError(
-                f"Another process is taking over the run {self._run.path}, or died while it did.",
-                f"If no other is starting, delete {claim} and try again.",
-            )
-        try:
-            # Only now is it sure that nobody else replaces it: look once more.
-            try:
-                now = read_lock(self._run.lock)
-            except ValueError:
-                now = None
-                unchanged = stale is None
-            else:
-                unchanged = stale is not None and now is not None and now.nonce == stale.nonce
-            if not unchanged:
-                raise self._refusal("another process that has just begun")
-            write_bytes_whole(self._run.lock, self._content())
-        finally:
-            with contextlib.suppress(OSError):
-                claim.unlink(missing_ok=True)
+
+def _nonce_at(path: Path) -> str | None:
+    try:
+        holder = read_lock(path)
+    except ValueError:
+        return _UNREADABLE
+    return holder.nonce if holder is not None else None

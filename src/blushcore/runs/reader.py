@@ -141,8 +141,9 @@ class RunReader:
         A record whose files are not there yet is held back for a while, and those after it with it. A directory
         that cannot be reached has nothing new; when it comes back, reading goes on where it stopped.
         """
+        arrived = self._read_new()  # before `_held` is looked up: it may begin anew
         now = time.monotonic()
-        self._held.extend((now, record) for record in self._read_new())
+        self._held.extend((now, record) for record in arrived)
         ready = []
         while self._held:
             since, record = self._held[0]

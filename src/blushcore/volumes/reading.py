@@ -22,7 +22,7 @@ from blushcore.volumes.voxel_sizes import checked_voxel_size
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_SLAB_BYTES = 8 << 20
+_SLAB_BYTES = 4 << 20
 _LARGEST_RATIOS = {"gzip": 1032, "bzip2": 1_200_000}
 """How much a byte can unpack to at most: deflate's limit, and a bzip2 block of zeros (45.9 MB in 40 bytes)."""
 _COMPRESSIONS = {b"\x1f\x8b": "gzip", b"BZ": "bzip2"}
@@ -164,6 +164,8 @@ def _read_values(stream: BinaryIO, raw: RawHeader, path: Path) -> tuple[NDArray[
         values = np.frombuffer(slab, dtype=raw.value_type)
         if raw.packed:
             values = _unpacked(values.reshape(count, rows, -1), columns)
+        if raw.value_type.kind == "f":
+            values = values.astype(np.float32, copy=False)  # numpy is slow on float16 and on foreign byte order
         low, high = float(values.min()), float(values.max())  # NaN if any is
         if not (math.isfinite(low) and math.isfinite(high)):
             raise _not_finite(values.reshape(count, rows, columns), first, raw, path)

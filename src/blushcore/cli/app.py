@@ -38,7 +38,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import cyclopts
-from cyclopts.exceptions import UnknownCommandError, UnusedCliTokensError
+from cyclopts.exceptions import MissingArgumentError, UnknownCommandError, UnusedCliTokensError
 from pydantic import ValidationError
 
 from blushcore.cli.exit_codes import DONE, FAILED, STOPPED, USAGE
@@ -149,11 +149,21 @@ def _usage_problem(error: cyclopts.CycloptsError, commands: dict[str, Entry]) ->
         word = error.unused_tokens[0]
         near = difflib.get_close_matches(word, commands, n=1)
         return f"Unknown command {word!r}." + (f" Did you mean {near[0]!r}?" if near else "")
+    if isinstance(error, MissingArgumentError) and error.argument and not error.argument.tokens:
+        return f"{error.keyword} needs a value." if error.keyword else f"{_name(error.argument)} is missing."
     if isinstance(error.__cause__, ValidationError):
-        return explain_validation_error(error.__cause__, name_of=lambda field: "--" + field.replace("_", "-"))
+        names = {child.keys[-1]: _name(child) for child in error.argument.children} if error.argument else {}
+        return explain_validation_error(error.__cause__, name_of=lambda field: names.get(field, field))
     if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
         return f"Unexpected argument {error.unused_tokens[0]!r}."
     return " ".join(str(error).split())
+
+
+def _name(argument: cyclopts.Argument) -> str:
+    """Return what the user knows an argument by: FILE if it is given by position, else --file."""
+    if argument.index is not None:
+        return argument.name.lstrip("-").upper()
+    return argument.name
 
 
 def _help_for(words: list[str], commands: dict[str, Entry]) -> str:

@@ -1,0 +1,8 @@
+"""The toy job and its command live with the tests of runs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "runs"))

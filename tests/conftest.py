@@ -11,9 +11,10 @@ import os
 # Before anything imports numpy or torch, whose thread pools are sized once. Child processes inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", str(min(2, os.cpu_count() or 1)))
 
-import importlib
+import functools
 import importlib.util
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -38,19 +39,21 @@ def _lacks_cuda() -> str:
     return "" if torch.cuda.is_available() else "no CUDA device"
 
 
+@functools.cache
 def _lacks_gui() -> str:
     for module in ("napari", "pytestqt"):
         if importlib.util.find_spec(module) is None:
             return f"{module} is not installed (scripts/setup --gui)"
-    try:
-        importlib.import_module("qtpy.QtWidgets")
-    except ImportError as error:
-        return f"Qt cannot be loaded: {error}"
     if sys.platform.startswith("linux") and not (
         os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     ):
         return "there is no display (xvfb-run makes one)"
-    return ""
+    # In a process of its own: where one of its libraries is missing, Qt does not raise but aborts.
+    program = "from qtpy.QtWidgets import QApplication; QApplication([])"
+    tried = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    return (
+        "" if tried.returncode == 0 else "Qt cannot open a window (scripts/setup --gui names what is missing)"
+    )
 
 
 _LACKS: dict[str, Callable[[], str]] = {

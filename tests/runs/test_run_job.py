@@ -113,7 +113,7 @@ def test_a_directory_that_holds_a_run_is_refused_and_left_alone(tmp_path: Path) 
 def test_an_artefact_does_not_overwrite_what_was_there_before(tmp_path: Path) -> None:
     (tmp_path / "walk_it002.npy").write_text("precious")
     (tmp_path / "slurm.log").write_text("")
-    with pytest.raises(FileExistsError, match="not overwritten"):
+    with pytest.raises(BlushError, match=r"walk_it002\.npy was there before the run and is not overwritten"):
         list(run_job(TOY, parameters(), tmp_path))
     assert (tmp_path / "walk_it002.npy").read_text() == "precious"
     assert read_run(tmp_path).life() == "failed"

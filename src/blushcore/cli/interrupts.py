@@ -36,7 +36,7 @@ class Interrupts:
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._previous.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
     def __call__(self) -> Iterable[Command]:
         """Return the command to stop, once."""

@@ -4,16 +4,12 @@
 
     run_job / resume --> lock --> mend what a killed attempt left --> parameters in force + newest checkpoint
         --> job.run(...) --> record each event --> Finished | Failed --> unlock
-
-However a job ends, readers learn why: told to stop, it is `Finished` with outcome "stopped"; an error is
-recorded as `Failed` and raised again; only a killed process leaves no word, and its heartbeat tells.
 """
 
 from __future__ import annotations
 
-import contextlib
 import traceback
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,19 +22,18 @@ from blushcore.protocol import (
     CommandSource,
     Control,
     Event,
-    Failed,
     Finished,
     IterationDone,
     Job,
     Message,
     Parameters,
     Started,
-    Stopped,
     no_commands,
 )
 from blushcore.runs.checkpoints import newest_checkpoint
 from blushcore.runs.commands import CommandInbox
-from blushcore.runs.files import is_full_disk, remove_leftovers, write_whole
+from blushcore.runs.endings import close_stream, see_to_the_end
+from blushcore.runs.files import remove_leftovers, write_whole
 from blushcore.runs.heartbeat import Heartbeat
 from blushcore.runs.layout import RunDirectory, create_run, read_description
 from blushcore.runs.lock import PATIENCE_SECONDS, RunLock
@@ -157,7 +152,7 @@ def run_unrecorded(
         return replace(kept, state=None) if isinstance(kept, IterationDone) else kept
 
     stream = job.run(parameters, Control(commands), None)
-    yield from _see_to_the_end(stream, keep, folder, lambda: None)
+    yield from see_to_the_end(stream, keep, folder, lambda: None)
 
 
 def _attempt(
@@ -222,7 +217,7 @@ def _attempt(
             heartbeat.on_beat = recorder.flush
             state = checkpoint.state if checkpoint is not None else None
             stream = _with_notes(job.run(in_force, Control(listen, validate), state), notes)
-            yield from _see_to_the_end(
+            yield from see_to_the_end(
                 stream, keep, run.path, lambda: write_whole(run.traceback, _write_traceback)
             )
 
@@ -235,96 +230,7 @@ def _with_notes(stream: Iterator[Event], notes: list[Message]) -> Iterator[Event
             yield from notes
             notes = []
     finally:
-        _close(stream)
-
-
-def _see_to_the_end(
-    stream: Iterator[Event],
-    keep: Callable[[Event], Event],
-    where: Path,
-    keep_traceback: Callable[[], object],
-) -> Generator[Event, None, None]:
-    """Yield the kept events of `stream` and make sure that its end is told, whatever it is.
-
-    Parameters
-    ----------
-    stream
-        The job.
-    keep
-        Takes what an event lends; returns the event for the consumer.
-    where
-        The folder that is written to, for sentences.
-    keep_traceback
-        Called while an unexpected error is being handled.
-    """
-    ended = False
-    try:
-        first = True
-        for event in stream:
-            if first and not isinstance(event, Started):
-                raise TypeError(f"a job's first event is Started, not {type(event).__name__}")
-            first = False
-            kept = keep(event)
-            ended = isinstance(event, Finished)
-            yield kept
-            if ended:
-                return
-        raise TypeError("a job's last event is Finished; this one just ended")
-    except Stopped:
-        yield keep(Finished(outcome="stopped"))
-    except (GeneratorExit, KeyboardInterrupt, SystemExit):
-        # The consumer has lost interest, or the interpreter is told to go: nobody is left to yield to.
-        if not ended:
-            _close(stream)
-            with contextlib.suppress(BlushError):
-                keep(Finished(outcome="stopped"))
-        raise
-    except Exception as error:
-        if ended:
-            raise
-        told = _told(error, where)
-        if told is None:
-            with contextlib.suppress(BlushError):
-                keep_traceback()
-        failed: Event = _as_failed(told or error)
-        # The disk that made the job fail may not take this line either; the error itself must get through.
-        with contextlib.suppress(BlushError):
-            failed = keep(failed)
-        yield failed
-        if told is None or told is error:
-            raise
-        raise told from error
-    finally:
-        _close(stream)
-
-
-def _told(error: Exception, where: Path) -> BlushError | None:
-    """Return `error` as what a user can mend; None if it is a fault of the program."""
-    if isinstance(error, BlushError):
-        return error
-    if is_full_disk(error):
-        return BlushError(
-            f"The disk of {where} is full, or your quota is used up.",
-            "Free some space and resume the run; nothing that was complete is lost.",
-        )
-    if isinstance(error, MemoryError):
-        return BlushError(
-            "This machine has too little free memory for the job.", "Close other programs or use a larger one."
-        )
-    return None
-
-
-def _as_failed(error: Exception) -> Failed:
-    if isinstance(error, BlushError):
-        return Failed(problem=error.problem, remedy=error.remedy, error_type=type(error).__name__)
-    if isinstance(error, OSError) and error.strerror:
-        path = f" ({error.filename})" if error.filename else ""
-        return Failed(problem=f"{error.strerror}{path}.", error_type=type(error).__name__)
-    return Failed(
-        problem=f"An unexpected error stopped the job: {type(error).__name__}: {error}.",
-        remedy="This is a fault in the program; please report it with the file traceback.txt.",
-        error_type=type(error).__name__,
-    )
+        close_stream(stream)
 
 
 def _validated_changes(job: Job[Any], parameters: Parameters, changes: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -340,11 +246,6 @@ def _validated_changes(job: Job[Any], parameters: Parameters, changes: Mapping[s
     changed = type(parameters).parse({**parameters.model_dump(), **changes}, where="the change")
     values: dict[str, Any] = changed.model_dump(mode="json")
     return {name: values[name] for name in changes}
-
-
-def _close(stream: Iterator[Event]) -> None:
-    if isinstance(stream, Generator):
-        stream.close()
 
 
 def _write_traceback(path: Path) -> None:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from blushcore.protocol import Event, Finished, IterationDone, Parameters, Progress
+from blushcore.protocol import BlushError, Event, Finished, IterationDone, Parameters, Progress
 from blushcore.runs.checkpoints import Checkpoint, prune_checkpoints, write_checkpoint
 from blushcore.runs.files import flush_to_disk, plain_error, write_whole
 from blushcore.runs.layout import RunDescription, RunDirectory
@@ -151,7 +151,10 @@ class Recorder:
     def _keep(self, name: str, write: Callable[..., None]) -> int:
         path = self._run.inside(name)
         if name.partition("/")[0] in self._foreign:
-            raise FileExistsError(17, "it was there before the run and is not overwritten", str(path))
+            raise BlushError(
+                f"{path} was there before the run and is not overwritten.",
+                "Move it away and resume the run, or start one in another folder.",
+            )
         return write_whole(path, write)
 
     def _append(self, line: bytes, *, flush: bool) -> None:

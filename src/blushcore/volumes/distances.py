@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 def squared_distances(shape: NDArray[np.bool_], limit: float) -> NDArray[Any]:
     """Measure each voxel's squared distance to the nearest True one, where it is at most `limit`.
 
-    Separable: the squared distance is the minimum over offsets along one axis after the other. Masks need a few
-    voxels of reach, and with that this takes a tenth of the time of `scipy.ndimage.distance_transform_edt` and an
-    eighth of its memory; the results are the same.
+    Separable: the squared distance is the minimum over offsets along one axis after the other. Masks need a
+    few voxels of reach, with which this is several times quicker than `scipy.ndimage.distance_transform_edt`
+    and takes a tenth of its memory; the results are the same.
 
     Parameters
     ----------
@@ -31,12 +31,13 @@ def squared_distances(shape: NDArray[np.bool_], limit: float) -> NDArray[Any]:
     """
     reach = max(0, math.ceil(limit))
     far = reach**2 + 1
-    squared = np.where(shape, 0, far).astype(np.min_scalar_type(far + reach**2))
+    kind = np.min_scalar_type(far + reach**2).type
+    squared = np.where(shape, kind(0), kind(far))
     for axis in range(shape.ndim):
         result = np.moveaxis(squared, axis, 0)
         along = result.copy()
         for k in range(1, min(reach, len(result) - 1) + 1):
-            shifted = along + squared.dtype.type(k * k)
+            shifted = along + kind(k * k)
             np.minimum(result[k:], shifted[:-k], out=result[k:])
             np.minimum(result[:-k], shifted[k:], out=result[:-k])
     return squared

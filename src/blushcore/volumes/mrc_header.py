@@ -7,26 +7,20 @@ Field layout and byte order stamps come from `mrcfile`; what older and odder fil
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from mrcfile.dtypes import HEADER_DTYPE
-from mrcfile.utils import byte_order_from_machine_stamp
 
 from blushcore.protocol import BlushError
+from blushcore.volumes.mrc_byte_order import HEADER_BYTES, header_in_byte_order
 from blushcore.volumes.volume import MapHeader, Triple
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-HEADER_BYTES: int = HEADER_DTYPE.itemsize
-
 _VALUE_TYPES = {0: "i1", 1: "i2", 2: "f4", 6: "u2", 12: "f2"}
 _PACKED_MODE = 101
 _COMPLEX_MODES = (3, 4)
-_KNOWN_MODES = {*_VALUE_TYPES, *_COMPLEX_MODES, _PACKED_MODE, 16}
-_LARGEST_AXIS = 65_536
-"""Voxels; tomograms reach about 10,000. Larger numbers are bytes of something else read as integers."""
 
 _FLATTEST = 10
 """How many times longer or shorter than wide a map may be before it looks like a stack of images."""
@@ -105,7 +99,7 @@ def parse_header(head: bytes, name: str) -> RawHeader:
         grid of real values.
     """
     warnings: list[str] = []
-    record = _in_byte_order(head, name, warnings)
+    record = header_in_byte_order(head, name, warnings)
     columns, rows, sections = int(record["nx"]), int(record["ny"]), int(record["nz"])
     _refuse_stacks(record, name)
     angles = [float(record["cellb"][key]) for key in ("alpha", "beta", "gamma")]
@@ -146,82 +140,6 @@ def parse_header(head: bytes, name: str) -> RawHeader:
 
 def _in_zyx(in_file_order: list[int] | tuple[int, ...], axes: tuple[int, int, int]) -> tuple[int, ...]:
     return tuple(in_file_order[axes.index(axis)] for axis in range(3))
-
-
-def _in_byte_order(head: bytes, name: str, warnings: list[str]) -> NDArray[Any]:
-    """Find the byte order in which the header makes sense."""
-    if not head:
-        raise BlushError(f"{name} is empty.", "Write or copy it again.")
-    if len(head) < HEADER_BYTES:
-        raise BlushError(
-            f"{name} is not an MRC map: it has {len(head)} bytes, and the header alone takes {HEADER_BYTES}.",
-            "Check that this is the right file and that it was copied whole.",
-        )
-    little = np.frombuffer(head, dtype=HEADER_DTYPE.newbyteorder("<"))[0]
-    big = np.frombuffer(head, dtype=HEADER_DTYPE.newbyteorder(">"))[0]
-    records = {"<": little, ">": big}
-    has_id = bytes(little["map"])[:3] == b"MAP"
-    try:
-        stamped = byte_order_from_machine_stamp(little["machst"])
-    except ValueError:
-        stamped = None
-
-    sensible = [order for order, record in records.items() if _makes_sense(record)]
-    if stamped in sensible:
-        order = stamped
-    elif sensible:
-        order = sensible[0]  # "<" first: both making sense is all but impossible
-        if stamped is not None:
-            warnings.append(
-                f"{name} is stamped with the wrong byte order; read as "
-                f"{'little' if order == '<' else 'big'}-endian, in which its header makes sense."
-            )
-    elif has_id:
-        order = stamped or "<"
-        _explain_nonsense(records[order], name)
-    else:
-        raise BlushError(
-            f"{name} is not an MRC map: {_first_look(head)}.",
-            "Check that this is the right file; .mrc, .map and .ccp4 files are read, also gzipped or bzipped.",
-        )
-    if not has_id:
-        warnings.append(f"{name} has the header of the time before MRC2000, without map identifier.")
-    return cast("NDArray[Any]", records[order])
-
-
-def _makes_sense(record: NDArray[Any]) -> bool:
-    axes = sorted(int(record[key]) for key in ("mapc", "mapr", "maps"))
-    return (
-        int(record["mode"]) in _KNOWN_MODES
-        and all(0 < int(record[key]) <= _LARGEST_AXIS for key in ("nx", "ny", "nz"))
-        and axes in ([1, 2, 3], [0, 0, 0])
-    )
-
-
-def _explain_nonsense(record: NDArray[Any], name: str) -> None:
-    """Say which field of a file that is marked as a map is wrong; axes are left to `_file_axes`."""
-    size = [int(record[key]) for key in ("nx", "ny", "nz")]
-    if not all(0 < n <= _LARGEST_AXIS for n in size):
-        raise BlushError(
-            f"{name} has an impossible size in its header: {size[0]} × {size[1]} × {size[2]} voxels.",
-            "The file is damaged, or it is not a map.",
-        )
-    mode = int(record["mode"])
-    if mode not in _KNOWN_MODES:
-        raise BlushError(
-            f"{name} stores its values in mode {mode}, which MRC2014 does not have.",
-            "Modes 0, 1, 2, 6, 12 and 101 can be read.",
-        )
-
-
-def _first_look(head: bytes) -> str:
-    start = head[:64]
-    if start.isascii() and all(byte >= 32 or byte in b"\t\r\n" for byte in start):
-        line = start.decode("ascii").strip().split("\n")[0].strip()[:32]
-        return f"it is text, beginning with {line!r}"
-    if not any(head):
-        return "its header is all zeros"
-    return "its first bytes are not a map's header"
 
 
 def _refuse_stacks(record: NDArray[Any], name: str) -> None:

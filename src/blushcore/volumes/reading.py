@@ -15,7 +15,8 @@ import numpy as np
 
 from blushcore.devices.memory import host_memory
 from blushcore.protocol import BlushError
-from blushcore.volumes.mrc_header import HEADER_BYTES, RawHeader, parse_header
+from blushcore.volumes.mrc_byte_order import HEADER_BYTES
+from blushcore.volumes.mrc_header import RawHeader, parse_header
 from blushcore.volumes.volume import Volume
 from blushcore.volumes.voxel_sizes import checked_voxel_size
 

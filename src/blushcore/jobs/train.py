@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
-from torch import Tensor
-from torch.utils.data import DataLoader, Subset, default_collate
+from torch.utils.data import default_collate
 
 from blushcore.denoiser.weights import find_weights, load_network, weights_bytes
 from blushcore.devices import fast_reduced_precision, resolve_device
@@ -28,27 +28,30 @@ from blushcore.protocol import (
     Parameters,
     Progress,
     Started,
+    Stopped,
 )
-from blushcore.simulation import read_model_table
-from blushcore.training.samples import SimulatedBlocks
-from blushcore.training.trainer import Schedule, Trainer
+from blushcore.simulation import ModelEntry, read_model_table
+from blushcore.training.batches import BatchStream
+from blushcore.training.samples import BLOCKS_PER_VOLUME, Example, SimulatedPairs, TrainingBlocks
+from blushcore.training.trainer import Schedule, Trainer, draw_recycles, new_network
 
-if TYPE_CHECKING:
-    from blushcore.simulation import ModelEntry
-
-_VALIDATION_BLOCKS = 16
+_VALIDATION_SEED = 7
+_VALIDATION_BATCH = 4
+_POLL_SECONDS = 0.2
 
 
 class TrainParameters(Parameters):
-    """Parameters of a (chunk of) training."""
+    """Parameters of a training."""
 
     models: Path = Field(description="Table of atomic models (tab-separated: pdb, file, split, extent_A)")
     name: str = Field("my-weights", description="Name of the resulting weights", pattern=r"^[\w.-]+$")
-    steps: PositiveInt = Field(100_000, description="Steps of this chunk")
-    time_budget: PositiveFloat | None = Field(None, description="End the chunk after this time (minutes)")
+    steps: PositiveInt = Field(100_000, description="Steps in all")
+    time_budget: PositiveFloat | None = Field(
+        None, description="End after this time even if steps are left (minutes; pauses do not count)"
+    )
     batch_size: PositiveInt = Field(8, description="Blocks a step")
     learning_rate: PositiveFloat = Field(5e-4, description="Peak learning rate")
-    last_learning_rate: PositiveFloat = Field(1e-5, description="Learning rate at the end of the chunk")
+    last_learning_rate: PositiveFloat = Field(1e-5, description="Learning rate at the end")
     warmup_steps: NonNegativeInt = Field(200, description="Steps of linear warm-up")
     clean_steps: NonNegativeInt = Field(
         0, description="Steps of pre-training on noise-free targets before noise2noise begins"
@@ -64,13 +67,14 @@ class TrainParameters(Parameters):
     seed: NonNegativeInt = Field(0, description="Seed of everything random")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps")
     precision: Literal["auto", "float32", "bfloat16"] = Field("auto", description="Of the convolutions")
-    workers: NonNegativeInt = Field(1, description="Processes that make examples")
+    workers: NonNegativeInt = Field(1, description="Processes that simulate half-maps")
+    validation_blocks: NonNegativeInt = Field(16, description="Blocks that the validation loss is taken over")
     report_every: PositiveInt = Field(100, description="Steps between reports")
     checkpoint_every: PositiveFloat = Field(5.0, description="Time between checkpoints (minutes)")
 
 
 @dataclass(frozen=True)
-class _WeightsFile:
+class WeightsFile:
     """The averaged weights as an artefact."""
 
     content: bytes
@@ -78,175 +82,255 @@ class _WeightsFile:
     role: str = "weights"
 
     def write(self, path: Path) -> None:
+        """Write the weights to `path`."""
         path.write_bytes(self.content)
+
+
+def check_inputs(params: TrainParameters) -> None:
+    """Find out early whether the training can begin: before a run directory is made for it.
+
+    Raises
+    ------
+    BlushError
+        When there are no models, a model's file is missing, or there are no such weights or device.
+    """
+    resolve_device(params.device)
+    _models(params, "train")
+    if params.validation_blocks:
+        _models(params, "validation")
+    if params.initial_weights is not None:
+        find_weights(params.initial_weights)
 
 
 def train(params: TrainParameters, control: Control, state: JobState | None = None) -> Iterator[Event]:
     """Train, or go on training; see METHOD (Kimanius et al. 2024, Methods, "Training").
 
-    Examples depend on the seed and their number alone, so a resumed training sees what it would have seen.
-    An `IterationDone` comes every `report_every` steps; some of them carry the state to resume from.
+    Examples, recycles and dropout depend on the seed and their number alone, so a resumed training does what it
+    would have done (up to the learning rate where a time budget sets it, and to the rounding of a parallel
+    device). An `IterationDone` comes every `report_every` steps; those that carry the state to resume from
+    carry the weights so far too. A training that is told to stop keeps its state first.
 
     Raises
     ------
     BlushError
-        When there are no models, or the loss is no number any more.
+        When `check_inputs` does, or the training diverges.
     """
-    device = resolve_device(params.device)
-    reduced = params.precision == "bfloat16" or (
-        params.precision == "auto" and fast_reduced_precision(device) is torch.bfloat16
-    )
-    trainer = Trainer(
-        device, reduced_precision=reduced, dropout=params.dropout, ema_decay=params.ema_decay, seed=params.seed
-    )
-    spent = 0.0
+    check_inputs(params)
+    training = _Training(params)
     if state is not None:
-        trainer.restore(state)
-        spent = float(state.values["seconds"])
+        training.trainer.restore(state)
+        training.seconds = float(state.values["seconds"])
     elif params.initial_weights is not None:
-        trainer.start_from(load_network(find_weights(params.initial_weights))[0].state_dict())
+        training.trainer.start_from(load_network(find_weights(params.initial_weights))[0].state_dict())
+    trainer, first_step = training.trainer, training.trainer.step
     yield Started(
         job="train",
         parameters=params.model_dump(mode="json"),
-        device=str(device),
-        resumed_from_iteration=trainer.step if state is not None else None,
+        device=str(trainer.device),
+        resumed_from_iteration=first_step if state is not None else None,
     )
     models = _models(params, "train")
-    validation = _validation_batches(params)
     yield Message(
-        text=f"Training on {len(models)} models from step {trainer.step} on, in "
-        f"{'bfloat16' if reduced else 'float32'} on {device}."
+        text=f"Training on {len(models)} models from step {first_step} on, in "
+        f"{'bfloat16' if trainer.reduced_precision else 'float32'} on {trainer.device}."
     )
+    yield from training.prepare_validation(control)
 
-    yield from control.obey()
-    schedule = Schedule(params.learning_rate, params.last_learning_rate, params.warmup_steps)
-    recycling = np.random.default_rng([params.seed, 2, trainer.step])
-    started, last_checkpoint = time.monotonic() - spent, time.monotonic()
-    first_step, recent = trainer.step, _Average()
-    for batch in _batches(params, models, first_step):
-        yield from control.obey()
-        elapsed = time.monotonic() - started
-        fraction = _fraction_done(params, trainer.step, elapsed)
-        recycles = 0
-        if params.recycles and recycling.random() < params.recycle_probability:
-            recycles = int(recycling.integers(1, params.recycles + 1))
-        rate = schedule.rate(trainer.step, fraction)
-        loss = trainer.train_step(batch, rate, recycles)
-        recent.add(float(loss.density), float(loss.mask))
+    examples = TrainingBlocks(SimulatedPairs(models), params.seed, params.clean_steps * params.batch_size)
+    figures, kept_step, kept_time = None, first_step, time.monotonic()
+    try:
+        with BatchStream(examples, first_step * params.batch_size, params.batch_size, params.workers) as stream:
+            while not training.is_done() and not control.stop_after_iteration:
+                began = time.monotonic()
+                while (batch := stream.take(_POLL_SECONDS)) is None:
+                    stopped = time.monotonic()
+                    yield from control.obey()
+                    began += time.monotonic() - stopped  # pauses do not count
+                training.step(batch)
+                training.spend(time.monotonic() - began)
+                yield training.progress()
+                yield from control.obey()
+                training.change(control.take_changes())
 
-        elapsed = time.monotonic() - started
-        done = _fraction_done(params, trainer.step, elapsed) >= 1 or control.stop_after_iteration
-        if trainer.step % 10 == 0:
-            pace = (time.monotonic() - started - spent) / (trainer.step - first_step)
-            left = (params.steps - trainer.step) * pace
-            if params.time_budget is not None:
-                left = min(left, 60 * params.time_budget - elapsed)
-            yield Progress(
-                stage="training", done=trainer.step, total=params.steps, unit="steps", eta_seconds=left
-            )
-        if trainer.step % params.report_every == 0 or done:
-            figures = {
-                "density_loss": recent.means()[0],
-                "mask_loss": recent.means()[1],
-                **_validate(trainer, validation),
-                "learning_rate": rate,
-                "targets": "signal" if trainer.step <= params.clean_steps else "other half",
-                "skipped_steps": trainer.skipped,
-                "seconds": round(elapsed, 1),
-            }
-            recent = _Average()
-            keep = done or time.monotonic() - last_checkpoint > 60 * params.checkpoint_every
-            if keep:
-                last_checkpoint = time.monotonic()
-            yield IterationDone(
-                iteration=trainer.step, figures=figures, state=_state(trainer, elapsed) if keep else None
-            )
-        if done:
-            break
-
-    record = {
-        "parameters": params.model_dump(mode="json", exclude={"models", "initial_weights"}),
-        "steps": trainer.step,
-        "seconds": round(time.monotonic() - started),
-        "models": len(models),
-        "started_from": Path(params.initial_weights).name if params.initial_weights else None,
-        "final_figures": figures,
-    }
-    weights = weights_bytes(trainer.average.state_dict(), name=params.name, version="1", training=record)
-    yield Finished(figures=figures, artefacts=(_WeightsFile(weights, f"{params.name}.safetensors"),))
+                ends = training.is_done() or control.stop_after_iteration
+                if ends or trainer.step % training.params.report_every == 0:
+                    figures = training.report()
+                    keep = ends or time.monotonic() - kept_time > 60 * training.params.checkpoint_every
+                    yield training.iteration_done(figures, keep=keep)
+                    if keep:
+                        kept_step, kept_time = trainer.step, time.monotonic()
+    except Stopped:
+        if trainer.step > kept_step:
+            yield training.iteration_done(training.report(validate=False), keep=True)
+        raise
+    if control.stop_after_iteration and not training.is_done():
+        yield Finished(outcome="stopped")
+        return
+    figures = training.report() if figures is None else figures
+    yield Finished(figures=figures, artefacts=(training.weights(figures),))
 
 
-class _Average:
-    """Running means of a few figures."""
+class _Training:
+    """A training in progress: what its events are made of."""
 
-    def __init__(self) -> None:
-        self._sums: list[float] = []
-        self._count = 0
+    def __init__(self, params: TrainParameters) -> None:
+        self.params = params
+        device = resolve_device(params.device)
+        reduced = params.precision == "bfloat16" or (
+            params.precision == "auto" and fast_reduced_precision(device) is torch.bfloat16
+        )
+        self.trainer = Trainer(
+            new_network(params.seed, params.dropout),
+            device,
+            reduced_precision=reduced,
+            ema_decay=params.ema_decay,
+            seed=params.seed,
+        )
+        self.seconds = 0.0
+        """Time that went into training, attempts before this one included."""
+        self._seconds_a_step = math.nan
+        self._rate = 0.0
+        self._validation: list[Example] = []
+        self._recent: list[tuple[float, float]] = []
 
-    def add(self, *values: float) -> None:
-        self._sums = [a + b for a, b in zip(self._sums or [0.0] * len(values), values, strict=True)]
-        self._count += 1
+    def prepare_validation(self, control: Control) -> Iterator[Event]:
+        """Make a fixed set of blocks of validation models with noise-free targets."""
+        total = self.params.validation_blocks
+        if total == 0:
+            return
+        pairs = SimulatedPairs(_models(self.params, "validation"))
+        blocks = TrainingBlocks(pairs, _VALIDATION_SEED, first_noisy=2**62)
+        examples = []
+        for number in range(total):
+            yield from control.obey()
+            examples.append(blocks[number * BLOCKS_PER_VOLUME])
+            yield Progress(stage="preparing validation", done=number + 1, total=total, unit="blocks")
+        self._validation = [
+            default_collate(examples[i : i + _VALIDATION_BATCH]) for i in range(0, total, _VALIDATION_BATCH)
+        ]
 
-    def means(self) -> list[float]:
-        return [value / self._count for value in self._sums]
+    def step(self, batch: Example) -> None:
+        """Do one step."""
+        params, step = self.params, self.trainer.step
+        recycles = draw_recycles(params.seed, step, params.recycles, params.recycle_probability)
+        schedule = Schedule(params.learning_rate, params.last_learning_rate, params.warmup_steps)
+        self._rate = schedule.rate(step, self._fraction_done())
+        loss = self.trainer.train_step(batch, self._rate, recycles)
+        self._recent.append((float(loss.density), float(loss.mask)))
+
+    def spend(self, seconds: float) -> None:
+        """Count the time that a step took, the wait for its batch included."""
+        self.seconds += seconds
+        pace = self._seconds_a_step
+        self._seconds_a_step = seconds if math.isnan(pace) else 0.98 * pace + 0.02 * seconds
+
+    def change(self, changes: dict[str, Any]) -> None:
+        """Take parameters that were changed while it runs."""
+        if changes:
+            self.params = self.params.replace(**changes)
+
+    def is_done(self) -> bool:
+        """Whether no steps or no time are left."""
+        return self._fraction_done() >= 1
+
+    def progress(self) -> Progress:
+        """Return how far it is."""
+        left = (self.params.steps - self.trainer.step) * self._seconds_a_step
+        if self.params.time_budget is not None:
+            left = min(left, 60 * self.params.time_budget - self.seconds)
+        return Progress(
+            stage="training",
+            done=self.trainer.step,
+            total=self.params.steps,
+            unit="steps",
+            eta_seconds=max(left, 0.0),
+        )
+
+    def report(self, *, validate: bool = True) -> dict[str, Any]:
+        """Return the figures since the last report, with the validation loss of the averaged weights."""
+        # The loss of a skipped step is no number.
+        losses = np.array([pair for pair in self._recent if np.isfinite(pair).all()]).reshape(-1, 2)
+        self._recent = []
+        figures: dict[str, Any] = {}
+        if len(losses):
+            figures["density_loss"], figures["mask_loss"] = (float(mean) for mean in losses.mean(0))
+        if validate and self._validation:
+            began = time.monotonic()
+            scores = [self.trainer.validation_loss(batch) for batch in self._validation]
+            self.seconds += time.monotonic() - began
+            sizes = [len(batch[0]) for batch in self._validation]
+            for name in ("density", "mask"):
+                values = [float(getattr(score, name)) for score in scores]
+                figures[f"validation_{name}_loss"] = float(np.average(values, weights=sizes))
+        return {
+            **figures,
+            "learning_rate": self._rate,
+            "targets": "signal" if self.trainer.step <= self.params.clean_steps else "other half",
+            "skipped_steps": self.trainer.skipped,
+            "seconds": round(self.seconds, 1),
+        }
+
+    def iteration_done(self, figures: dict[str, Any], *, keep: bool) -> IterationDone:
+        """Return the event of a report; with `keep` it carries the state and the weights so far."""
+        if not keep:
+            return IterationDone(iteration=self.trainer.step, figures=figures)
+        state = self.trainer.state()
+        return IterationDone(
+            iteration=self.trainer.step,
+            figures=figures,
+            artefacts=(self.weights(figures),),
+            state=JobState(arrays=state.arrays, values={**state.values, "seconds": self.seconds}),
+        )
+
+    def weights(self, figures: dict[str, Any]) -> WeightsFile:
+        """Return the averaged weights with the record of how they came about."""
+        params = self.params
+        record = {
+            "parameters": params.model_dump(mode="json", exclude={"models", "initial_weights"}),
+            "steps": self.trainer.step,
+            "seconds": round(self.seconds),
+            "models": len(_models(params, "train")),
+            "started_from": Path(params.initial_weights).name if params.initial_weights else None,
+            "final_figures": figures,
+        }
+        tensors = self.trainer.average.state_dict()
+        content = weights_bytes(tensors, name=params.name, version="1", training=record)
+        return WeightsFile(content, f"{params.name}.safetensors")
+
+    def _fraction_done(self) -> float:
+        by_steps = self.trainer.step / self.params.steps
+        if self.params.time_budget is None:
+            return by_steps
+        return max(by_steps, self.seconds / (60 * self.params.time_budget))
 
 
 def _models(params: TrainParameters, split: Literal["train", "validation"]) -> list[ModelEntry]:
+    """Return the models of a split that are not too large.
+
+    Raises
+    ------
+    BlushError
+        When there are none, or one's file is missing: training on fewer would pass unnoticed.
+    """
     entries = read_model_table(params.models, split)
-    fitting = [
-        entry for entry in entries if entry.extent_angstrom <= params.largest_extent and entry.path.is_file()
-    ]
+    fitting = [entry for entry in entries if entry.extent_angstrom <= params.largest_extent]
     if not fitting:
+        raise BlushError(f"{params.models} lists no {split} model of up to {params.largest_extent:g} Å.")
+    missing = [entry for entry in fitting if not entry.path.is_file()]
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise BlushError(
-            f"{params.models} lists no {split} model up to {params.largest_extent:g} Å whose file is there."
+            f"The model {missing[0].path}{more}, listed in {params.models}, is not there.",
+            "Files are named relative to the table's folder; remove the rows of those you do not have.",
         )
     return fitting
 
 
-def _batches(
-    params: TrainParameters, models: list[ModelEntry], first_step: int
-) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
-    examples = SimulatedBlocks(models, params.seed, params.clean_steps * params.batch_size)
-    indices = range(first_step * params.batch_size, params.steps * params.batch_size)
-    loader = DataLoader(
-        Subset(examples, indices),
-        batch_size=params.batch_size,
-        num_workers=params.workers,
-        prefetch_factor=8 if params.workers else None,
-        worker_init_fn=_one_thread,
-        persistent_workers=params.workers > 0,
-    )
-    yield from loader
-
-
-def _one_thread(_worker: int) -> None:
-    torch.set_num_threads(1)
-
-
-def _validation_batches(params: TrainParameters) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
-    """Return a fixed set of blocks of validation models with noise-free targets, four at a time."""
-    models = _models(params, "validation")
-    examples = SimulatedBlocks(models, 7, first_noisy=2**62)
-    indices = [12 * i for i in range(_VALIDATION_BLOCKS)]
-    return [default_collate([examples[j] for j in indices[i : i + 4]]) for i in range(0, len(indices), 4)]
-
-
-def _validate(trainer: Trainer, batches: list[tuple[Tensor, Tensor, Tensor, Tensor]]) -> dict[str, float]:
-    losses = [trainer.validation_loss(batch) for batch in batches]
-    return {
-        "validation_density_loss": float(np.mean([float(loss.density) for loss in losses])),
-        "validation_mask_loss": float(np.mean([float(loss.mask) for loss in losses])),
-    }
-
-
-def _fraction_done(params: TrainParameters, step: int, elapsed: float) -> float:
-    by_steps = step / params.steps
-    return by_steps if params.time_budget is None else max(by_steps, elapsed / (60 * params.time_budget))
-
-
-def _state(trainer: Trainer, elapsed: float) -> JobState:
-    state = trainer.state()
-    return JobState(arrays=state.arrays, values={**state.values, "seconds": elapsed})
-
-
-JOB = Job(name="train", parameters=TrainParameters, run=train)
+JOB = Job(
+    name="train",
+    parameters=TrainParameters,
+    run=train,
+    live_changes=frozenset(
+        {"steps", "time_budget", "learning_rate", "last_learning_rate", "report_every", "checkpoint_every"}
+    ),
+)

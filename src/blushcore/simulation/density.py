@@ -34,11 +34,12 @@ def electron_density(
     Parameters
     ----------
     model
-        Atoms in Å; the middle of their bounding box is put on the map's centre, index ``box_size // 2``.
+        Atoms in Å; the middle of the bounding box of the rotated atoms is put on the map's centre, index
+        ``box_size // 2`` of each axis.
     box_size, voxel_size
         Edge of the cubic map in voxels, and of a voxel in Å.
     rotation
-        3 × 3, applied to the atoms about that middle (columns and rows x, y, z).
+        ``(3, 3)``, a proper rotation R: an atom at the column p = (x, y, z) is drawn at R·p.
     b_factor
         B factor of the atoms in Å², at least 40.
     relative_b_factors
@@ -48,12 +49,13 @@ def electron_density(
     Returns
     -------
     Tensor
-        float32 ``(z, y, x)``, band-limited to the map's grid.
+        float32 ``(z, y, x)``, band-limited to the map's grid. The sum over voxels times their volume is the
+        sum of the atoms' form factors at zero scattering angle.
 
     Raises
     ------
     BlushError
-        When the particle does not fit the box.
+        When the B factor is too small or the particle does not fit the box.
     """
     if b_factor < _SMALLEST_B:
         raise BlushError(f"The B factor must be at least {_SMALLEST_B:g} Å², not {b_factor:g}.")
@@ -103,6 +105,8 @@ def in_solvent(density: Tensor, voxel_size: float, contrast: float = 1.0) -> Ten
     ----------
     density
         ``(z, y, x)``, in vacuum.
+    voxel_size
+        Å.
     contrast
         1 for ice, 0 for vacuum.
     """
@@ -115,8 +119,22 @@ def in_solvent(density: Tensor, voxel_size: float, contrast: float = 1.0) -> Ten
 def particle_mask(density: Tensor, voxel_size: float, *, extend: float = 3.0, soft_edge: float = 4.0) -> Tensor:
     """Return a soft mask around a noise-free particle.
 
-    Its 8 Å envelope above a tenth of the usual density inside, extended by `extend` and with an edge of
-    `soft_edge` (both in Å and approximate: made by blurring, which is quick).
+    Where the density blurred by σ = 3 Å exceeds 15 % of what it usually is inside, extended and softened.
+
+    Parameters
+    ----------
+    density
+        ``(z, y, x)``, in vacuum.
+    voxel_size
+        Å.
+    extend, soft_edge
+        By how much it is extended, and the width of its edge, Å. Both are approximate: they are made by
+        blurring, which is quick.
+
+    Returns
+    -------
+    Tensor
+        Same shape, 0 to 1.
     """
     envelope = _gaussian_blur(density, 3.0 / voxel_size)
     usual = envelope[envelope > 0.25 * envelope.max()].mean()
@@ -130,4 +148,5 @@ def _gaussian_blur(volume: Tensor, sigma: float) -> Tensor:
     frequencies = [torch.fft.fftfreq(n) for n in volume.shape[:2]] + [torch.fft.rfftfreq(volume.shape[2])]
     gz, gy, gx = (torch.exp(-2 * (math.pi * sigma * f) ** 2) for f in frequencies)
     spectrum = torch.fft.rfftn(volume) * gz[:, None, None] * gy[:, None] * gx
-    return torch.fft.irfftn(spectrum, s=volume.shape)
+    blurred: Tensor = torch.fft.irfftn(spectrum, s=volume.shape)
+    return blurred

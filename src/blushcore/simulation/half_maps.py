@@ -2,11 +2,12 @@
 
 Two half-maps share a signal and differ in noise. The signal is the density, blurred by misalignment (more, the
 farther from the centre) and by flexibility (in patches), damped by a B factor. The noise of an unregularised
-reconstruction is Gaussian with the variance σ²/W in each Fourier component, where W sums CTF² over the images that
-see the component: it falls as 1/|k|, dips where all CTFs are near zero and depends on the direction when views
-are preferred. `ReconstructionStatistics` holds these figures; `draw_statistics` draws plausible ones.
+reconstruction is Gaussian with the variance σ²/W in each Fourier component, where W sums CTF² over the images
+that see the component: it falls as 1/|k|, dips where all CTFs are near zero and depends on the direction when
+views are preferred. `ReconstructionStatistics` holds these figures; `draw_statistics` draws plausible ones.
 
-What only a real refinement does (streaks from overfitting, wrongly aligned particles, correlated noise) is not in here.
+What only a real refinement does (streaks from overfitting, wrongly aligned particles, correlated noise) is not
+in here.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class ReconstructionStatistics:
     voltage: float = 300.0
     """Kilovolts."""
     noise_colour: float = 2.0
-    """How many times stronger than white the images' noise is at the lowest frequencies."""
+    """By how many times its white level the power of the images' noise exceeds it at the lowest frequencies."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,10 @@ def simulate_half_maps(
         Where the particle is, same shape, 0 to 1: the resolution is meant inside it.
     voxel_size
         Å.
+    statistics
+        What the reconstruction is like.
+    generator
+        Source of the noise and of where the flexible patches lie. The same state gives the same maps.
 
     Raises
     ------
@@ -95,8 +100,8 @@ def simulate_half_maps(
     n = density.shape[0]
     if statistics.resolution < 2 * voxel_size:
         raise BlushError(
-            f"A resolution of {statistics.resolution:g} Å needs voxels of at most {statistics.resolution / 2:g} Å, "
-            f"and these are {voxel_size:g} Å."
+            f"A resolution of {statistics.resolution:g} Å needs voxels of at most "
+            f"{statistics.resolution / 2:g} Å, and these are {voxel_size:g} Å."
         )
     frequency, directions = _frequencies(n, voxel_size)
     coverage = _coverage(directions, statistics.views)
@@ -134,6 +139,10 @@ def draw_statistics(
 
     Parameters
     ----------
+    resolution
+        Where the FSC inside the mask shall be 1/7, Å.
+    generator
+        Source of all that is drawn.
     anisotropy
         Chance that the views are not uniform.
     """
@@ -149,8 +158,7 @@ def draw_statistics(
                     float(np.exp(generator.uniform(np.log(0.5), np.log(30)))),
                 )
             )
-    # Worse maps have larger B factors (Rosenthal & Henderson 2003: about 20-30 Å² at 2 Å, several hundred at 10 Å).
-    usual_b = 12.0 * resolution**1.5
+    usual_b = usual_b_factor(resolution)
     return ReconstructionStatistics(
         resolution=resolution,
         b_factor=float(np.clip(usual_b * np.exp(generator.normal(0, 0.4)), 0, 600)),
@@ -161,6 +169,14 @@ def draw_statistics(
         voltage=float(generator.choice([200.0, 300.0])),
         noise_colour=float(generator.uniform(0, 4)),
     )
+
+
+def usual_b_factor(resolution: float) -> float:
+    """Return the B factor in Å² that reconstructions of a resolution (Å) usually have.
+
+    Worse maps have larger ones (Rosenthal & Henderson 2003: some 30 Å² at 2 Å, several hundred at 10 Å).
+    """
+    return 12.0 * math.pow(resolution, 1.5)
 
 
 def _frequencies(n: int, voxel_size: float) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
@@ -186,7 +202,8 @@ def _coverage(directions: tuple[Tensor, Tensor, Tensor], views: tuple[PreferredV
         kappa = view.concentration
 
         def density(q: Tensor, kappa: float = kappa) -> Tensor:
-            return torch.exp(kappa * (q - 1)) * torch.special.i0e(kappa * q / 2)
+            planes: Tensor = torch.exp(kappa * (q - 1)) * torch.special.i0e(kappa * q / 2)
+            return planes
 
         mean = float(torch.trapezoid(density(1 - along**2), along))
         cosine = x * view.axis[0] + y * view.axis[1] + z * view.axis[2]
@@ -196,14 +213,15 @@ def _coverage(directions: tuple[Tensor, Tensor, Tensor], views: tuple[PreferredV
 
 
 def _noise_amplitude(frequency: Tensor, coverage: Tensor, statistics: ReconstructionStatistics) -> Tensor:
-    """Standard deviation of the noise at each component up to one factor: σ(k)·√W/(W + ε⟨W⟩)."""
+    """Return the standard deviation of the noise at each component up to one factor: σ(k)·√W/(W + ε⟨W⟩)."""
     table = torch.linspace(0, float(frequency.max()) + 1e-6, 2048, dtype=torch.float64)
     wavelength = 12.2643247 / math.sqrt(statistics.voltage * 1e3 * (1 + 0.978466e-6 * statistics.voltage * 1e3))
     defocus = torch.linspace(*statistics.defocus, 64, dtype=torch.float64)[:, None]
     phase = math.pi * wavelength * defocus * table**2 - 0.5 * math.pi * 2.7e7 * wavelength**3 * table**4
     ctf_power = torch.sin(phase + math.asin(0.1)).square().mean(0)
     image_noise = 1 + statistics.noise_colour * torch.exp(-((table / 0.03) ** 2))
-    # The density of planes through a component falls as 1/|k|; within the particle's own width of the origin all see it.
+    # The density of planes through a component falls as 1/|k|; near the origin, within 1/(particle's width) of
+    # it (here 100 Å), every plane passes.
     seen = ctf_power / (table / 0.01).clamp_min(1)
     radial = torch.sqrt(image_noise / seen).to(frequency.dtype)
     position = frequency / float(table[1])

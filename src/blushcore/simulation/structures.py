@@ -58,7 +58,20 @@ def atom_positions(model: gemmi.Model) -> np.ndarray:
 def read_model_table(path: Path | str, split: Split | None = None) -> list[ModelEntry]:
     """Read a tab-separated table of models with the columns ``pdb``, ``file``, ``split`` and ``extent_A``.
 
-    Files are named relative to the table's folder.
+    Files are named relative to the table's folder. An extent is one number or the edges of a bounding box in Å,
+    as ``142x144x198``.
+
+    Parameters
+    ----------
+    path
+        The table.
+    split
+        Only the rows of this split.
+
+    Raises
+    ------
+    BlushError
+        When there is no such table, a column is missing, or a row's extent is no number; names the row.
     """
     path = Path(path)
     if not path.is_file():
@@ -69,13 +82,18 @@ def read_model_table(path: Path | str, split: Split | None = None) -> list[Model
     missing = needed - set(rows[0] if rows else ())
     if missing:
         raise BlushError(f"{path} lacks the columns {', '.join(sorted(missing))}.", "It must be tab-separated.")
-    entries = [
-        ModelEntry(
-            row["pdb"],
-            path.parent / row["file"],
-            row["split"],
-            max(float(edge) for edge in row["extent_A"].split("x")),
-        )
-        for row in rows
+    return [
+        ModelEntry(row["pdb"], path.parent / row["file"], row["split"], _extent(row["extent_A"], path, number))
+        for number, row in enumerate(rows, start=2)
+        if split is None or row["split"] == split
     ]
-    return [entry for entry in entries if split is None or entry.split == split]
+
+
+def _extent(text: str | None, table: Path, line: int) -> float:
+    try:
+        return max(float(edge) for edge in (text or "").split("x"))
+    except ValueError:
+        raise BlushError(
+            f"Line {line} of {table} has the extent {text!r} in column extent_A.",
+            "Give Å, as 120 or 142x144x198.",
+        ) from None

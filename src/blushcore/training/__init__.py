@@ -1,0 +1,1 @@
+"""Training the denoiser: examples from pairs of half-maps, the loss, and steps."""

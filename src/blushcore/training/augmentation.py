@@ -15,6 +15,7 @@ from torch import Tensor
 
 from blushcore.denoiser.local_std import local_standard_deviation
 from blushcore.denoiser.network import BLOCK_SIZE, VOXEL_SIZE_ANGSTROM
+from blushcore.simulation import random_rotation
 from blushcore.volumes.masks import soft_sphere
 
 _SOLVENT_LOWPASS_ANGSTROM = 15.0
@@ -36,6 +37,8 @@ class HalfMapPair:
     """Of the particle, Å."""
     signal: Tensor | None = None
     """What the half-maps share, where it is known (simulated pairs): the target of pre-training."""
+    truth: Tensor | None = None
+    """The density without noise, blur and damping, where it is known: what benchmarks compare with."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,10 @@ class PreparedVolume:
     targets: Tensor
     mask: Tensor
     sphere: Tensor
+
+    def parts(self) -> tuple[Tensor, ...]:
+        """Return the tensors in order: what another process needs to build it again."""
+        return self.inputs, self.local_std, self.targets, self.mask, self.sphere
 
 
 @dataclass(frozen=True)
@@ -77,7 +84,8 @@ def prepare_volume(pair: HalfMapPair, generator: np.random.Generator, *, clean_t
     sphere = _draw_sphere(pair, generator)
 
     def filtered(volume: Tensor, by: Tensor) -> Tensor:
-        return torch.fft.irfftn(torch.fft.rfftn(volume) * by, s=shape)
+        result: Tensor = torch.fft.irfftn(torch.fft.rfftn(volume) * by, s=shape)
+        return result
 
     inputs, stds, targets = [], [], []
     for seen, other in ((pair.half1, pair.half2), (pair.half2, pair.half1)):
@@ -102,8 +110,8 @@ def prepare_volume(pair: HalfMapPair, generator: np.random.Generator, *, clean_t
 def cut_block(volume: PreparedVolume, generator: np.random.Generator) -> Block:
     """Cut a random block out of a prepared volume, in one of the 24 orientations of the cube.
 
-    As at inference, blocks with less than 0.3 of them inside the sphere are not used; mostly the particle should
-    be in view.
+    As in the published application, blocks with less than 0.3 of them inside the sphere are not used; mostly
+    the particle should be in view.
     """
     n = volume.mask.shape[-1]
     want_particle = generator.random() < 0.9
@@ -129,20 +137,21 @@ def _draw_filters(
 ) -> tuple[Tensor, Tensor]:
     """H_C of the input and H_C̄ of the target.
 
-    Both are Gaussians with axes of their own; the target's is nowhere sharper. Some inputs are not filtered but cut
-    off sharply beyond the resolution, as the reconstructions within a refinement are, and some are sharpened.
+    Both are Gaussians with axes of their own; the target's is nowhere sharper. Some inputs are not filtered but
+    cut off sharply beyond the resolution, as the reconstructions within a refinement are, and some are
+    sharpened.
     """
     kind = generator.random()
     stretch = np.exp(generator.normal(0, 0.15, 3))
     if kind < 0.4:
         edges = resolution * np.exp(generator.uniform(np.log(0.5), np.log(1.3))) * stretch
-        frame = _random_rotation(generator)
+        frame = random_rotation(generator)
         input_filter = _anisotropic_gaussian(wave_vector, edges, frame)
         target_filter = _anisotropic_gaussian(wave_vector, edges * generator.uniform(1.0, 1.15, 3), frame)
     else:
         input_filter = torch.ones_like(frequency)
         edges = resolution * generator.uniform(0.55, 0.75) * stretch
-        target_filter = _anisotropic_gaussian(wave_vector, edges, _random_rotation(generator))
+        target_filter = _anisotropic_gaussian(wave_vector, edges, random_rotation(generator))
     if 0.3 < kind < 0.75:
         cut = (1 / resolution) * generator.uniform(1.05, 1.8)
         width = 2 / (frequency.shape[0] * VOXEL_SIZE_ANGSTROM)
@@ -167,7 +176,8 @@ def _coloured_noise(
     white = torch.randn(volume.shape, generator=torch_generator)
     spectrum = torch.fft.rfftn(white) * (frequency + 0.02) ** slope
     noise = torch.fft.irfftn(spectrum, s=volume.shape)
-    return noise / noise.std() * volume.std() * generator.uniform(0, 0.7)
+    scaled: Tensor = noise / noise.std() * volume.std() * generator.uniform(0, 0.7)
+    return scaled
 
 
 def _draw_sphere(pair: HalfMapPair, generator: np.random.Generator) -> Tensor:
@@ -200,18 +210,13 @@ def _anisotropic_gaussian(
     return torch.exp(-math.log(2) * exponent)  # type: ignore[arg-type]
 
 
-def _random_rotation(generator: np.random.Generator) -> np.ndarray:
-    """Uniformly distributed rotation matrix (QR of a Gaussian matrix, signs fixed)."""
-    q, r = np.linalg.qr(generator.normal(size=(3, 3)))
-    q = q * np.sign(np.diag(r))
-    if np.linalg.det(q) < 0:
-        q[:, 0] = -q[:, 0]
-    return np.asarray(q)
-
-
 def _cube_rotations() -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
-    """All proper rotations of the cube as (permutation of the axes, axes flipped afterwards). No mirrors: hands matter."""
-    rotations = []
+    """All proper rotations of the cube as (permutation of the axes, axes flipped afterwards).
+
+    No mirrors: hands matter. A permutation is a rotation when even and a mirror when odd, and every flip is
+    another mirror.
+    """
+    rotations: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
     for permutation in ((0, 1, 2), (1, 2, 0), (2, 0, 1), (0, 2, 1), (2, 1, 0), (1, 0, 2)):
         odd = permutation in ((0, 2, 1), (2, 1, 0), (1, 0, 2))
         for bits in range(8):

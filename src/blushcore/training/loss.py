@@ -31,10 +31,19 @@ def noise2noise_loss(denoised: Denoised, blocks: Tensor, targets: Tensor, masks:
     """Compare what the network made of `blocks` with the targets, all ``(b, z, y, x)``.
 
     The density term is ``‖d‖² + λ‖∇d‖²`` of the difference d. Any positive weighting of Fourier components has
-    the same minimiser in expectation, the posterior mean, as the paper's plain square; this one keeps the weak fine
-    detail, which decides the resolution, from drowning in the strong coarse shape. Each block is weighted by its own
-    signal's power, estimated without bias as the covariance of input and target, so that noisy maps count as much as
-    clean ones. The weight of the mask channel is unpublished; 0.05 is ours.
+    the same minimiser in expectation, the posterior mean, as the paper's plain square; this one keeps the weak
+    fine detail, which decides the resolution, from drowning in the strong coarse shape. Each block is weighted
+    by its own signal's power, estimated without bias as the covariance of input and target, so that noisy maps
+    count as much as clean ones. The weight of the mask channel is unpublished; 0.05 is ours.
+
+    Parameters
+    ----------
+    denoised
+        What the network made of `blocks`, recycled or not.
+    blocks, targets
+        Input and target of the network.
+    masks
+        Where the particle is, 0 to 1.
     """
     difference = denoised.blocks - targets
     squared = difference.square().mean(dim=(1, 2, 3))
@@ -47,7 +56,7 @@ def noise2noise_loss(denoised: Denoised, blocks: Tensor, targets: Tensor, masks:
 
 
 def _signal_power(blocks: Tensor, targets: Tensor) -> Tensor:
-    """Covariance of input and target with the gradient's weighting, bounded below by 5 % of the input's power."""
+    """Return the covariance of input and target, weighted as the loss is; at least 5 % of the input's power."""
 
     def covariance(a: Tensor, b: Tensor) -> Tensor:
         a, b = (v - v.mean(dim=(1, 2, 3), keepdim=True) for v in (a, b))

@@ -1,39 +1,54 @@
-"""An endless, reproducible supply of training examples from atomic models."""
+"""An endless, reproducible supply of training examples: blocks out of pairs of half-maps."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from blushcore.denoiser.network import BLOCK_SIZE, VOXEL_SIZE_ANGSTROM
 from blushcore.simulation import (
+    ModelEntry,
     draw_statistics,
     electron_density,
     in_solvent,
     particle_mask,
+    random_rotation,
     read_structure,
     simulate_half_maps,
 )
-from blushcore.training.augmentation import (
-    HalfMapPair,
-    PreparedVolume,
-    _random_rotation,
-    cut_block,
-    prepare_volume,
-)
+from blushcore.training.augmentation import HalfMapPair, PreparedVolume, cut_block, prepare_volume
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+Example: TypeAlias = tuple[Tensor, Tensor, Tensor, Tensor]
+"""Block, its local standard deviation, target and mask, float32 64³ each; of a batch ``(b, 64, 64, 64)``."""
+PairSource: TypeAlias = Callable[[np.random.Generator], HalfMapPair]
+"""Draws a pair of half-maps; the same state of the generator gives the same pair."""
+VolumeKey: TypeAlias = tuple[int, bool]
+"""A volume's number in the supply, and whether its targets are noise-free."""
 
-    from blushcore.simulation import ModelEntry
+BLOCKS_PER_VOLUME = 12
+"""How many examples a volume serves, on average."""
+VOLUMES_IN_PLAY = 24
+"""From how many successive volumes an example is drawn."""
 
-_BLOCKS_PER_VOLUME = 12
-_VOLUMES_IN_PLAY = 24
+_VOLUME_STREAM, _BLOCK_STREAM = 0, 1
+"""Second word of the seeds, so that nothing random is drawn twice from the same numbers."""
+
+
+@dataclass(frozen=True)
+class SimulatedPairs:
+    """Half-maps of atomic models by the fast route: a `PairSource`."""
+
+    models: Sequence[ModelEntry]
+
+    def __call__(self, generator: np.random.Generator) -> HalfMapPair:
+        """Draw one of the models and simulate half-maps of it."""
+        entry = self.models[int(generator.integers(len(self.models)))]
+        return simulate_pair(entry, generator)
 
 
 def simulate_pair(
@@ -44,16 +59,25 @@ def simulate_pair(
     anisotropy: float = 0.5,
     size_factor: float | None = None,
 ) -> HalfMapPair:
-    """Draw a model in a random orientation and make two half-maps of it by the fast route, at 1.5 Å.
+    """Put a model into a random orientation and make two half-maps of it by the fast route, at 1.5 Å.
 
     Parameters
     ----------
+    entry
+        The model.
+    generator
+        Source of all that is drawn.
     resolution
         Å; drawn from 3.2 to 11 Å (uniform in its logarithm) when None.
     anisotropy
         Chance of preferred views.
     size_factor
         Box over extent of the particle; 1.3 to 1.8 when None.
+
+    Raises
+    ------
+    BlushError
+        When the model cannot be read.
     """
     model = read_structure(entry.path)
     factor = generator.uniform(1.3, 1.8) if size_factor is None else size_factor
@@ -63,7 +87,7 @@ def simulate_pair(
         model,
         box,
         VOXEL_SIZE_ANGSTROM,
-        rotation=_random_rotation(generator),
+        rotation=random_rotation(generator),
         relative_b_factors=bool(generator.random() < 0.5),
     )
     mask = particle_mask(density, VOXEL_SIZE_ANGSTROM)
@@ -73,41 +97,50 @@ def simulate_pair(
     statistics = draw_statistics(resolution, generator, anisotropy=anisotropy)
     torch_generator = torch.Generator().manual_seed(int(generator.integers(2**63)))
     halves = simulate_half_maps(density, mask, VOXEL_SIZE_ANGSTROM, statistics, torch_generator)
-    return HalfMapPair(halves.half1, halves.half2, mask, resolution, entry.extent_angstrom, halves.signal)
+    return HalfMapPair(
+        halves.half1, halves.half2, mask, resolution, entry.extent_angstrom, halves.signal, density
+    )
 
 
-class SimulatedBlocks(Dataset[tuple[Tensor, Tensor, Tensor, Tensor]]):
-    """Example `i` depends on (seed, i) alone, whichever came before it: training resumes where it stopped.
+@dataclass(frozen=True)
+class TrainingBlocks:
+    """Examples by number: example `i` depends on (seed, i) alone, so that training resumes where it stopped.
 
-    Each simulated volume serves twelve blocks, drawn from a window of 24 volumes that moves along, so that neighbouring
-    examples come from different molecules. Volumes in the window are kept.
-
-    Parameters
-    ----------
-    first_noisy
-        Examples from this one on have the other half as target (noise2noise), those before the signal.
+    Each volume serves twelve blocks, drawn from a window of 24 volumes that moves along, so that neighbouring
+    examples come from different molecules.
     """
 
-    def __init__(self, models: Sequence[ModelEntry], seed: int, first_noisy: int) -> None:
-        self.models = models
-        self.seed = seed
-        self.first_noisy = first_noisy
-        self._volumes: OrderedDict[tuple[int, bool], PreparedVolume] = OrderedDict()
+    pairs: PairSource
+    seed: int
+    first_noisy: int
+    """Examples from this one on have the other half as target (noise2noise), those before the signal."""
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        generator = np.random.default_rng([self.seed, 1, index])
-        volume_index = index // _BLOCKS_PER_VOLUME + int(generator.integers(_VOLUMES_IN_PLAY))
-        block = cut_block(self._volume(volume_index, index < self.first_noisy), generator)
+    def __getitem__(self, index: int) -> Example:
+        """Make one example and all it needs; `batches` makes many without doing anything twice."""
+        return self.cut(index, self.volume(self.volume_of(index)))
+
+    def volume_of(self, index: int) -> VolumeKey:
+        """Return which volume an example is cut out of."""
+        return self._begin(index)[1]
+
+    def volume(self, key: VolumeKey) -> PreparedVolume:
+        """Make a volume: draw the pair, filter it, add noise."""
+        number, clean_targets = key
+        generator = np.random.default_rng([self.seed, _VOLUME_STREAM, number])
+        return prepare_volume(self.pairs(generator), generator, clean_targets=clean_targets)
+
+    def cut(self, index: int, volume: PreparedVolume) -> Example:
+        """Cut an example out of its volume."""
+        generator, _ = self._begin(index)
+        block = cut_block(volume, generator)
         return block.input, block.local_std, block.target, block.mask
 
-    def _volume(self, index: int, clean_targets: bool) -> PreparedVolume:
-        key = (index, clean_targets)
-        if key not in self._volumes:
-            generator = np.random.default_rng([self.seed, 0, index])
-            entry = self.models[generator.integers(len(self.models))]
-            self._volumes[key] = prepare_volume(
-                simulate_pair(entry, generator), generator, clean_targets=clean_targets
-            )
-            while len(self._volumes) > _VOLUMES_IN_PLAY + 1:
-                self._volumes.popitem(last=False)
-        return self._volumes[key]
+    def is_past(self, key: VolumeKey, index: int) -> bool:
+        """Whether no example from `index` on is cut out of a volume."""
+        number, clean_targets = key
+        return number < index // BLOCKS_PER_VOLUME or (clean_targets and index >= self.first_noisy)
+
+    def _begin(self, index: int) -> tuple[np.random.Generator, VolumeKey]:
+        generator = np.random.default_rng([self.seed, _BLOCK_STREAM, index])
+        number = index // BLOCKS_PER_VOLUME + int(generator.integers(VOLUMES_IN_PLAY))
+        return generator, (number, index < self.first_noisy)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,20 +17,40 @@ from blushcore.protocol import BlushError, JobState
 from blushcore.training.loss import Loss, noise2noise_loss
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    import numpy as np
+    from collections.abc import Iterator, Mapping
 
 _LARGEST_GRADIENT = 1.0
 _BETAS = (0.9, 0.99)
 _TOO_MANY_SKIPPED = 10
+_RECYCLE_STREAM, _DROPOUT_STREAM = 2, 3
+"""Second word of the seeds, apart from those of the examples."""
+
+
+def new_network(seed: int, dropout: float) -> BlushNetwork:
+    """Return a network with random weights that depend on the seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return BlushNetwork(dropout)
+
+
+def draw_recycles(seed: int, step: int, largest: int, probability: float) -> int:
+    """Draw r, how often the network is first applied to its own output in a step.
+
+    0 but for a share `probability` of the steps, and uniform from 1 to `largest` in those. It depends on
+    (seed, step) alone, so that a resumed training draws what it would have drawn.
+    """
+    if largest == 0:
+        return 0
+    generator = np.random.default_rng([seed, _RECYCLE_STREAM, step])
+    return int(generator.integers(1, largest + 1)) if generator.random() < probability else 0
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """Learning rate over a chunk of training: linear warm-up, then a cosine from `peak` to `last`.
+    """Learning rate over a training: linear warm-up, then a cosine from `peak` to `last`.
 
-    Every chunk warms up anew, since the optimiser's moments may be gone when training continues elsewhere.
+    A resumed training has its optimiser's moments and does not warm up again; one that begins with given
+    weights has none, and does.
     """
 
     peak: float
@@ -35,41 +58,51 @@ class Schedule:
     warmup_steps: int
 
     def rate(self, step: int, progress: float) -> float:
-        """Return the learning rate at a step, `progress` being the fraction (0..1) of the chunk that is done."""
+        """Return the learning rate at a step; `progress` is the share (0..1) of the training that is done."""
         warm = min(1.0, (step + 1) / max(1, self.warmup_steps))
         return warm * (self.last + (self.peak - self.last) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
 
 
 class Trainer:
-    """Trains a `BlushNetwork`.
+    """Trains a `BlushNetwork`, one step at a time.
+
+    A step depends on the state before it, the batch and (seed, step): nothing random is left to the order of
+    calls.
 
     Parameters
     ----------
+    network
+        What is trained; it moves to the device.
     device
         Where to compute.
     reduced_precision
         Autocast forward and backward to bfloat16; parameters and optimiser stay float32.
-    dropout
-        See `BlushNetwork`.
     ema_decay
         Of the exponential moving average of the weights, which is what is used and shipped.
+    seed
+        Of the dropout.
     """
 
     def __init__(
-        self, device: torch.device, *, reduced_precision: bool, dropout: float, ema_decay: float, seed: int
+        self,
+        network: BlushNetwork,
+        device: torch.device,
+        *,
+        reduced_precision: bool,
+        ema_decay: float,
+        seed: int,
     ) -> None:
-        torch.manual_seed(seed)
         self.device = device
+        self.seed = seed
         self.reduced_precision = reduced_precision
         self.ema_decay = ema_decay
         self.step = 0
         self.skipped = 0
         """Steps whose gradient was no number and was not used."""
         self._skipped_in_a_row = 0
-        self.network = BlushNetwork(dropout).to(device=device, memory_format=torch.channels_last_3d)
-        self.average = BlushNetwork().to(device=device, memory_format=torch.channels_last_3d)
-        self.average.load_state_dict(self.network.state_dict())
-        self.average.requires_grad_(False).eval()
+        self.network = network.to(device)
+        self.network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        self.average = copy.deepcopy(self.network).requires_grad_(False).eval()
         self.optimiser = torch.optim.AdamW(self.network.parameters(), betas=_BETAS, weight_decay=1e-4)
 
     def start_from(self, weights: Mapping[str, Tensor]) -> None:
@@ -82,6 +115,10 @@ class Trainer:
 
         Parameters
         ----------
+        batch
+            See `blushcore.training.samples.Example`.
+        rate
+            Learning rate.
         recycles
             r: how often the network is first applied to its own output, without gradient
             (``R_r[f, y]``). The second channel stays that of the raw volume.
@@ -94,11 +131,12 @@ class Trainer:
         blocks, local_std, targets, masks = (part.to(self.device, non_blocking=True) for part in batch)
         seen = blocks
         self.network.train()
-        with self._autocast():
-            with torch.no_grad():
+        with self._own_randomness():
+            with torch.no_grad(), self._autocast():
                 for _ in range(recycles):
                     seen = self.network(seen, local_std).blocks
-            denoised = self.network(seen, local_std)
+            with self._autocast():
+                denoised = self.network(seen, local_std)
         loss = noise2noise_loss(denoised, blocks, targets, masks)
         self.optimiser.zero_grad(set_to_none=True)
         loss.total.backward()  # type: ignore[no-untyped-call]
@@ -132,11 +170,12 @@ class Trainer:
                     arrays[f"{moment}.{name}"] = self.optimiser.state[parameter][moment].cpu().numpy()
         for name, value in self.average.state_dict().items():
             arrays[f"average.{name}"] = value.cpu().numpy()
-        return JobState(arrays=arrays, values={"step": self.step})
+        return JobState(arrays=arrays, values={"step": self.step, "skipped": self.skipped})
 
     def restore(self, state: JobState) -> None:
         """Go on from what `state` returned."""
         self.step = int(state.values["step"])
+        self.skipped = int(state.values.get("skipped", 0))
         parameters = dict(self.network.named_parameters())
         with torch.no_grad():
             for name, parameter in parameters.items():
@@ -144,14 +183,16 @@ class Trainer:
         self.average.load_state_dict(
             {name: torch.as_tensor(state.arrays[f"average.{name}"]) for name in self.average.state_dict()}
         )
+        steps_taken = torch.tensor(float(self.step - self.skipped))
         for name, parameter in parameters.items():
             if f"exp_avg.{name}" in state.arrays:
                 self.optimiser.state[parameter] = {
-                    "step": torch.tensor(float(self.step)),
+                    "step": steps_taken.clone(),
                     **{
-                        moment: torch.as_tensor(state.arrays[f"{moment}.{name}"])
-                        .to(parameter)
-                        .contiguous(memory_format=torch.preserve_format)
+                        # In the parameter's own memory format, as the optimiser makes them.
+                        moment: torch.empty_like(parameter, requires_grad=False).copy_(
+                            torch.as_tensor(state.arrays[f"{moment}.{name}"])
+                        )
                         for moment in ("exp_avg", "exp_avg_sq")
                     },
                 }
@@ -162,10 +203,19 @@ class Trainer:
         self._skipped_in_a_row += 1
         if self._skipped_in_a_row >= _TOO_MANY_SKIPPED:
             raise BlushError(
-                f"The training diverged: {self._skipped_in_a_row} gradients in a row, up to step {self.step}, are no "
-                "numbers.",
+                f"The training diverged: {self._skipped_in_a_row} gradients in a row, up to step {self.step}, "
+                "are no numbers.",
                 "Lower the learning rate or compute in float32, and resume from the last checkpoint.",
             )
+
+    @contextlib.contextmanager
+    def _own_randomness(self) -> Iterator[None]:
+        """Let the dropout depend on (seed, step), and leave the rest of the process its own randomness."""
+        words = np.random.SeedSequence([self.seed, _DROPOUT_STREAM, self.step])
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(int(words.generate_state(1, np.uint64)[0]))
+            yield
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.reduced_precision)
@@ -173,5 +223,6 @@ class Trainer:
     @torch.no_grad()
     def _update_average(self) -> None:
         decay = min(self.ema_decay, (1 + self.step) / (10 + self.step))
-        averages, current = list(self.average.parameters()), list(self.network.parameters())
+        averages: list[Tensor] = list(self.average.parameters())
+        current: list[Tensor] = list(self.network.parameters())
         torch._foreach_lerp_(averages, current, 1 - decay)

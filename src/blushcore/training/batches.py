@@ -1,0 +1,140 @@
+"""Batches ahead of need: worker processes make volumes, a thread cuts blocks while the network works."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, default_collate
+
+from blushcore.protocol import BlushError
+from blushcore.training.augmentation import PreparedVolume
+from blushcore.training.samples import Example, TrainingBlocks, VolumeKey
+
+_VOLUMES_AHEAD = 2
+"""How many volumes a worker makes before they are asked for."""
+
+
+class BatchStream:
+    """Batches in order, without end; used between ``with``'s begin and end.
+
+    Making a volume (simulation and filters, about a second) costs a hundred times what cutting a block out of
+    it does. So volumes are what workers make, each one once and in the order in which the examples need them;
+    the window of volumes in play is kept here.
+
+    Parameters
+    ----------
+    examples
+        Where they come from.
+    first
+        Number of the first example.
+    batch_size
+        Examples a batch.
+    workers
+        Processes that make volumes; with 0 they are made in this process.
+    """
+
+    def __init__(self, examples: TrainingBlocks, first: int, batch_size: int, workers: int) -> None:
+        self._batches = batches(examples, first, batch_size, workers)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="batches")
+        self._next: Future[Example] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # The generator ends in the thread that it runs in, after what it is in the middle of.
+        self._thread.submit(self._batches.close)
+        self._thread.shutdown()
+
+    def take(self, timeout: float) -> Example | None:
+        """Return the next batch, or None when it is not there within `timeout` seconds.
+
+        Raises
+        ------
+        BlushError
+            When one of its volumes cannot be made.
+        """
+        if self._next is None:
+            self._next = self._thread.submit(next, self._batches)
+        try:
+            batch = self._next.result(timeout)
+        except TimeoutError:
+            return None
+        self._next = self._thread.submit(next, self._batches)
+        return batch
+
+
+def batches(
+    examples: TrainingBlocks, first: int, batch_size: int, workers: int
+) -> Generator[Example, None, None]:
+    """Yield batches from example `first` on; see `BatchStream`."""
+    loader = iter(
+        DataLoader(
+            _Volumes(examples),
+            sampler=_keys_in_order(examples, first),
+            batch_size=None,
+            num_workers=workers,
+            prefetch_factor=_VOLUMES_AHEAD if workers else None,
+            worker_init_fn=_one_thread,
+            collate_fn=_as_it_is,
+        )
+    )
+    kept: dict[VolumeKey, PreparedVolume] = {}
+    index = first
+    while True:
+        batch = []
+        for number in range(index, index + batch_size):
+            wanted = examples.volume_of(number)
+            while wanted not in kept:
+                key, made = next(loader)
+                if isinstance(made, BlushError):
+                    raise made
+                kept[key] = PreparedVolume(*(torch.from_numpy(array) for array in made))
+            batch.append(examples.cut(number, kept[wanted]))
+        index += batch_size
+        kept = {key: volume for key, volume in kept.items() if not examples.is_past(key, index)}
+        yield default_collate(batch)
+
+
+def _keys_in_order(examples: TrainingBlocks, first: int) -> Iterator[VolumeKey]:
+    """Every volume once, in the order in which the examples need them."""
+    seen: set[VolumeKey] = set()
+    index = first
+    while True:
+        key = examples.volume_of(index)
+        if key not in seen:
+            seen = {other for other in seen if not examples.is_past(other, index)} | {key}
+            yield key
+        index += 1
+
+
+class _Volumes(Dataset[Any]):
+    """Volumes by key, as arrays: tensors would travel through shared memory, which is scarce in containers.
+
+    An error for the user travels as a value, or it would arrive wrapped in a traceback.
+    """
+
+    def __init__(self, examples: TrainingBlocks) -> None:
+        self._examples = examples
+
+    def __getitem__(self, key: VolumeKey) -> tuple[VolumeKey, tuple[np.ndarray, ...] | BlushError]:
+        try:
+            volume = self._examples.volume(key)
+        except BlushError as error:
+            return key, error
+        return key, tuple(part.numpy() for part in volume.parts())
+
+
+def _as_it_is(item: Any) -> Any:
+    return item
+
+
+def _one_thread(_worker: int) -> None:
+    torch.set_num_threads(1)

@@ -64,21 +64,21 @@ def run(capsys, *words: str) -> tuple[int, str, str]:
 
 def test_resolution_comes_first_in_a_sentence_then_the_table(files, maps, capsys):
     code, out, err = run(capsys, "half1.mrc", "half2.mrc")
-    expected = resolution(fsc(*maps), BOX * VOXEL_SIZE)
+    expected = resolution(fsc(*maps, counting="half"), BOX * VOXEL_SIZE)
     assert (code, err) == (0, "")
     assert out.startswith(
         f"Resolution {expected.interpolated_angstrom:.2f} Å, where the unmasked FSC crosses 0.143"
     )
     row = next(line for line in out.splitlines() if line.split()[:1] == [str(expected.shell)])
     assert f"{expected.angstrom:.2f}" in row
-    assert f"{fsc(*maps)[expected.shell]:.3f}" in row
+    assert f"{fsc(*maps, counting='half')[expected.shell]:.3f}" in row
 
 
 def test_json_on_the_terminal_is_json_alone(files, maps, capsys):
     code, out, err = run(capsys, "half1.mrc", "half2.mrc", "--json", "-")
     report = json.loads(out)
     assert (code, err) == (0, "")
-    assert report["curves"]["unmasked"] == pytest.approx(fsc(*maps))
+    assert report["curves"]["unmasked"] == pytest.approx(fsc(*maps, counting="half"))
     assert report["curves"]["voxel_size_angstrom"] == pytest.approx(VOXEL_SIZE)
     assert report["mask"] is None
     assert report["curves"]["corrected"] is None
@@ -109,11 +109,11 @@ def test_seeds_differ_and_repeat(files, capsys):
 
 
 def test_threshold_and_counting_reach_the_computation(files, maps, capsys):
-    _, out, _ = run(capsys, "half1.mrc", "half2.mrc", "--json", "-", "--threshold", "0.5", "--counting", "half")
+    _, out, _ = run(capsys, "half1.mrc", "half2.mrc", "--json", "-", "--threshold", "0.5", "--counting", "sphere")
     report = json.loads(out)
-    assert report["curves"]["unmasked"] == pytest.approx(fsc(*maps, counting="half"))
+    assert report["curves"]["unmasked"] == pytest.approx(fsc(*maps, counting="sphere"))
     assert report["resolution"]["threshold"] == 0.5
-    assert report["resolution"]["shell"] == resolution(fsc(*maps), BOX * VOXEL_SIZE, 0.5).shell
+    assert report["resolution"]["shell"] == resolution(fsc(*maps, counting="sphere"), BOX * VOXEL_SIZE, 0.5).shell
 
 
 @pytest.mark.parametrize(("name", "magic"), [("a.png", b"\x89PNG"), ("a.SVG", b"<?xml"), ("a.pdf", b"%PDF")])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
+from blushcore.cli import main
 from blushcore.shells import (
     filter_by_shell,
     fsc,
@@ -13,6 +16,7 @@ from blushcore.shells import (
     shell_counts,
     solvent_corrected_fsc,
 )
+from blushcore.volumes import Volume, write_map
 
 pytestmark = pytest.mark.relion
 
@@ -42,6 +46,19 @@ def test_unmasked_and_masked_curves_are_relions_at_every_shell(case):
     curves = ours(case)
     assert np.abs(curves.unmasked - case.curve(UNMASKED)).max() < 1e-4
     assert np.abs(curves.masked - case.curve(MASKED)).max() < 1e-4
+
+
+def test_blush_fsc_prints_relions_digits_as_it_is(relion_halves, tmp_path, capsys):
+    for name in ("half1", "half2", "mask"):
+        write_map(tmp_path / f"{name}.mrc", Volume(getattr(relion_halves, name).copy(), (VOXEL_SIZE,) * 3))
+    half1, half2, mask = (str(tmp_path / f"{name}.mrc") for name in ("half1", "half2", "mask"))
+    assert main(["fsc", half1, half2, "--mask", mask, "--json", "-"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    for ours_name, column in (("unmasked", UNMASKED), ("masked", MASKED)):
+        assert np.abs(np.array(report["curves"][ours_name]) - relion_halves.curve(column)).max() < 0.002
+    theirs = relion_halves.postprocess[0]["general"]["rlnFinalResolution"]
+    box = relion_halves.half1.shape[0] * VOXEL_SIZE
+    assert abs(report["resolution"]["shell"] - box / theirs) <= 1.01
 
 
 def test_counting_every_component_once_differs_from_relion_by_less_than_chance(case):

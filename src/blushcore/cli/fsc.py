@@ -36,7 +36,7 @@ def fsc(
     seed: Annotated[int, Parameter(validator=validators.Number(gte=0))] = 0,
     threshold: Annotated[float, Parameter(validator=validators.Number(gt=0, lt=1))] = 0.143,
     voxel_size: float | None = None,
-    counting: Literal["sphere", "half"] = "sphere",
+    counting: Literal["half", "sphere"] = "half",
 ) -> None:
     """Fourier shell correlation and resolution of two half-maps.
 
@@ -62,7 +62,8 @@ def fsc(
     voxel_size
         Voxel size in Å of all files, instead of what their headers say.
     counting
-        sphere: every Fourier component counts once. half: as relion_postprocess counts, for the same digits.
+        half: each stored component of the half transform once, as relion_postprocess counts: the same digits.
+        sphere: every component of the full transform once; differs by chance, most in small boxes.
     """
     _check_outputs(json, plot, inputs=[half1, half2, *([mask] if mask else [])])
     first, second = read_map(half1, voxel_size=voxel_size), read_map(half2, voxel_size=voxel_size)

@@ -57,6 +57,8 @@ COMMANDS: dict[str, Entry] = {
     "fsc": Entry("blushcore.cli.fsc:fsc", "Say up to where two half-maps agree: FSC and resolution."),
     "resume": Entry("blushcore.cli.resume:resume", "Go on with a run from where it stopped."),
     "watch": Entry("blushcore.cli.watch:watch", "Watch a run until it ends."),
+    "simulate": Entry("blushcore.cli.simulate:simulate", "Simulate half-maps of an atomic model."),
+    "train": Entry("blushcore.cli.train:train", "Train the denoiser on simulated half-maps."),
     "picture": Entry("blushcore.cli.pictures:picture", "Draw slices of a map before and after."),
 }
 

@@ -30,7 +30,7 @@ import torch
 from torch import Tensor
 
 from blushcore.denoiser import BLOCK_SIZE, VOXEL_SIZE_ANGSTROM, Denoiser, MapDenoising, find_weights
-from blushcore.denoiser.application import SPHERE_EDGE_ANGSTROM
+from blushcore.denoiser.region import SPHERE_EDGE_ANGSTROM
 from blushcore.denoiser.local_std import local_standard_deviation
 from blushcore.denoiser.tiling import blending_window
 from blushcore.devices import describe_device

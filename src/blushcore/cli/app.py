@@ -59,6 +59,7 @@ COMMANDS: dict[str, Entry] = {
     "watch": Entry("blushcore.cli.watch:watch", "Watch a run until it ends."),
     "simulate": Entry("blushcore.cli.simulate:simulate", "Simulate half-maps of an atomic model."),
     "train": Entry("blushcore.cli.train:train", "Train the denoiser on simulated half-maps."),
+    "weights": Entry("blushcore.cli.weights:app", "List network weights, or import the published ones."),
     "picture": Entry("blushcore.cli.pictures:picture", "Draw slices of a map before and after."),
 }
 

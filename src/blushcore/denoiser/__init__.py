@@ -1,7 +1,7 @@
 """The denoiser: the network, its weights, and its application to whole maps.
 
-`Denoiser` is the network resident on a device, `MapDenoising` one map on its way through it. The names are imported
-on first use: they bring torch along.
+`Denoiser` is the network resident on a device, `MapDenoising` one map on its way through it. The names are
+imported on first use: they bring torch along.
 """
 
 import importlib
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from blushcore.denoiser.application import DenoisedMap, MapDenoising, Slice, denoise_map
+    from blushcore.denoiser.checkpoints import Checkpoint, read_checkpoint
     from blushcore.denoiser.denoiser import BlockDenoiser, Denoiser, Precision
     from blushcore.denoiser.local_std import local_standard_deviation
     from blushcore.denoiser.network import BLOCK_SIZE, VOXEL_SIZE_ANGSTROM, BlushNetwork, Denoised
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "application": ("DenoisedMap", "MapDenoising", "Slice", "denoise_map"),
+    "checkpoints": ("Checkpoint", "read_checkpoint"),
     "denoiser": ("BlockDenoiser", "Denoiser", "Precision"),
     "local_std": ("local_standard_deviation",),
     "network": ("BLOCK_SIZE", "VOXEL_SIZE_ANGSTROM", "BlushNetwork", "Denoised"),
@@ -28,6 +30,7 @@ __all__ = [
     "VOXEL_SIZE_ANGSTROM",
     "BlockDenoiser",
     "BlushNetwork",
+    "Checkpoint",
     "Denoised",
     "DenoisedMap",
     "Denoiser",
@@ -40,6 +43,7 @@ __all__ = [
     "list_weights",
     "load_network",
     "local_standard_deviation",
+    "read_checkpoint",
 ]
 
 

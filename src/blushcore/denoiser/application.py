@@ -8,26 +8,34 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
 
-from blushcore.denoiser.denoiser import BlockDenoiser, call_within_memory
+from blushcore.denoiser.denoiser import (
+    BlockDenoiser,
+    OutOfDeviceMemoryError,
+    call_within_memory,
+    is_out_of_memory,
+)
 from blushcore.denoiser.local_std import local_standard_deviation
 from blushcore.denoiser.network import BLOCK_SIZE, VOXEL_SIZE_ANGSTROM
-from blushcore.denoiser.tiling import Origin, Tiling, add, blending_window, cover, cut
+from blushcore.denoiser.region import mask_on_grid, particle_sphere
+from blushcore.denoiser.tiling import MARGIN, Origin, Tiling, add, blending_window, cover, cut
+from blushcore.devices import describe_device, host_memory
 from blushcore.protocol import BlushError, Progress
 from blushcore.volumes.fourier import fourier_resample
-from blushcore.volumes.masks import soft_sphere
 from blushcore.volumes.resampling import grid_of_voxel_size
 
-SPHERE_EDGE_ANGSTROM = 10.0
-"""Width of the soft edge outside the particle's sphere."""
 SMALLEST_BOX = 8
 VOXEL_SIZE_RANGE = (0.3, 10.0)
 """Å; what maps may come with."""
 _SMALLEST_WEIGHT = 1e-6
+_SMALLEST_CONTRAST = 1e-6
+"""Least standard deviation on the network's grid, relative to the largest value of the map."""
+_VOLUMES_AT_PEAK = 11
+"""float32 volumes of the larger grid that are alive at once at most: six stay, transforms need more."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +51,40 @@ class DenoisedMap:
 
 @dataclass(frozen=True)
 class Slice:
-    """A slice through the map as given: across `axis` (0, 1, 2 for z, y, x) at `index`."""
+    """A slice through the map as given: across `axis` (0, 1, 2 for z, y, x) at `index`.
+
+    It means the same place in space on the network's grid, whose number of voxels is another.
+    """
 
     axis: int
     index: int
+
+    def __post_init__(self) -> None:
+        if self.axis not in (0, 1, 2):
+            raise ValueError(f"a slice is across axis 0, 1 or 2, not {self.axis}")
+
+
+@dataclass
+class _Volumes:
+    """What stays in memory of a map on its way, float32 on the network's grid, all on one device."""
+
+    standardised: Tensor
+    """The input to the blocks."""
+    local_std: Tensor
+    """Their second channel."""
+    mask: Tensor
+    estimate: Tensor
+    """The result so far: begins as the input, and each block adds its share of the difference it makes."""
+    inside: Tensor
+    """Likewise for the network's mask, beginning with 0."""
+    weight: Tensor
+    """Sum of the windows of all blocks."""
+    window: Tensor
+    """A block's window."""
+
+    def move_to(self, device: torch.device) -> None:
+        for field in fields(self):
+            setattr(self, field.name, getattr(self, field.name).to(device))
 
 
 class MapDenoising:
@@ -59,7 +97,13 @@ class MapDenoising:
             ...
         result = denoising.result()
 
-    The result does not depend on the scale of the map, and an offset only adds to it.
+    The result does not depend on the scale of the map, and an offset only adds to it. Outside the sphere (and
+    outside `mask`) it is flat at the mean that the map has there.
+
+    Six volumes on the network's grid stay in memory, five more on the larger of the two grids come and go. They
+    live beside the network on a CUDA device that has room for them, and on the host otherwise; when the device
+    runs out of memory, batches become smaller, then the volumes move to the host, and then it is an error. The
+    network itself never moves.
 
     Parameters
     ----------
@@ -70,19 +114,19 @@ class MapDenoising:
     voxel_size
         Å along (z, y, x), 0.3 to 10.
     diameter
-        Of the particle, Å: all beyond its sphere (plus a soft edge of 10 Å outwards) is flat. None for the
-        largest sphere in the box.
+        Of the particle, Å; None for the largest sphere in the box. See `particle_sphere`.
     mask
-        Soft mask ``(z, y, x)`` to use together with the sphere, 0 to 1.
+        Soft mask ``(z, y, x)`` to use together with the sphere, 0 to 1. Blocks outside are not computed.
     focus
-        Asked before each batch for the slice somebody looks at: its blocks come first.
+        Asked before each batch, in the thread that iterates, for the slice somebody looks at: its blocks come
+        first. What it returns may be set by another thread at any time.
     stride
         See `cover`.
 
     Raises
     ------
     BlushError
-        For a map that is too small, has another voxel size than that, or is constant.
+        For a map or mask that cannot be used, or that the memory is too small for.
     """
 
     def __init__(
@@ -96,91 +140,148 @@ class MapDenoising:
         focus: Callable[[], Slice | None] = lambda: None,
         stride: int | None = None,
     ) -> None:
-        _check(data, voxel_size)
+        _check(data, voxel_size, mask)
         self._denoiser = denoiser
         self._focus = focus
         self._shape: tuple[int, int, int] = (data.shape[0], data.shape[1], data.shape[2])
-        grid, exact = grid_of_voxel_size(self._shape, voxel_size, VOXEL_SIZE_ANGSTROM)
-        # The mean goes first: it would meet the zeros outside the box in the local standard deviation.
-        offset = float(data.mean(dtype=torch.float64))
-        raw = fourier_resample(data.float() - offset, grid)
-        local_std = local_standard_deviation(raw)
-        self._std = float(raw.std())
-        self._mask = _sphere(grid, exact, diameter)
-        if mask is not None:
-            self._mask *= fourier_resample(mask.float(), grid).clamp_(0, 1)
-        if not bool((self._mask > 0).any()):
-            raise BlushError(
-                "The mask is empty.", "Give a mask that is positive somewhere within the diameter."
-            )
-        outside = 1 - self._mask
-        weight = float(outside.sum())
-        background = float((raw * outside).sum()) / weight if weight > 1 else 0.0
-        self._offset, self._background = offset, background
-        self._standardised = raw.div_(self._std).mul_(self._mask)
-        self._local_std = local_std.mul_(self._mask)
-        self._tiling = cover(self._mask, stride=stride)
+        self._grid, self._grid_voxel_size = grid_of_voxel_size(self._shape, voxel_size, VOXEL_SIZE_ANGSTROM)
+        place = _place_for(self._peak_bytes, denoiser.device)
+        if not self._fitting(place, lambda: self._set_up(data, mask, diameter, stride, place)):
+            self._set_up(data, mask, diameter, stride, _host(self._peak_bytes))
         self._left = set(self._tiling.origins)
-        self._window = blending_window(denoiser.device)
-        self._sum, self._mask_sum, self._weight = (torch.zeros(grid) for _ in range(3))
+
+    @property
+    def _peak_bytes(self) -> int:
+        return 4 * _VOLUMES_AT_PEAK * max(math.prod(self._grid), math.prod(self._shape))
+
+    def _set_up(
+        self,
+        data: Tensor,
+        mask: Tensor | None,
+        diameter: float | None,
+        stride: int | None,
+        place: torch.device,
+    ) -> None:
+        # Values of order one first: float32 holds the square of neither 1e-25 nor 1e25. And without their mean,
+        # which would meet the zeros outside the box in the local standard deviation.
+        self._offset = float(data.mean(dtype=torch.float64))
+        scale = max(float(data.max()) - self._offset, self._offset - float(data.min()))
+        raw = fourier_resample((data.to(place).float() - self._offset).div_(scale), self._grid)
+        std = float(raw.std())
+        if not std > _SMALLEST_CONTRAST:
+            raise BlushError(
+                f"The map is constant on the denoiser's grid of {VOXEL_SIZE_ANGSTROM:g} Å: "
+                f"all it holds is finer than {2 * VOXEL_SIZE_ANGSTROM:g} Å.",
+                "Check its voxel size.",
+            )
+        self._std = std * scale
+        local_std = local_standard_deviation(raw)
+        region = particle_sphere(self._grid, self._grid_voxel_size, diameter, device=place)
+        if mask is not None:
+            region.mul_(mask_on_grid(mask.to(place), self._grid))
+            if not bool((region > 0).any()):
+                raise BlushError(
+                    "The mask is empty within the particle's sphere.",
+                    "Give a mask that is positive somewhere in there, or a larger diameter.",
+                )
+        self._background = _mean_outside(raw, region) * scale
+        self._tiling = cover(region, stride=stride)
+        window = blending_window(place)
+        weight = torch.zeros_like(region)
+        for origin in self._tiling.origins:
+            add(weight, origin, window)
+        local_std.mul_(region)
+        standardised = raw.div_(std).mul_(region)
+        self._volumes = _Volumes(
+            standardised=standardised,
+            local_std=local_std,
+            mask=region,
+            estimate=standardised.clone(),
+            inside=torch.zeros_like(region),
+            weight=weight,
+            window=window,
+        )
 
     @property
     def tiling(self) -> Tiling:
         """Where the blocks lie on the network's grid."""
         return self._tiling
 
+    @property
+    def volumes_device(self) -> torch.device:
+        """Where the map's volumes are: the network's device, or the host where that is too small for them."""
+        return self._volumes.mask.device
+
     def run(self) -> Iterator[Progress]:
         """Denoise block by block, a batch between two yields; stop iterating to cancel."""
         total = len(self._tiling.origins)
-        started = time.monotonic()
-        yield Progress(stage="denoising", done=0, total=total, unit="blocks")
+        started, before = time.monotonic(), total - len(self._left)
+        yield Progress(stage="denoising", done=before, total=total, unit="blocks")
         while self._left:
             batch = self._next_batch()
             self._denoise(batch)
             self._left.difference_update(batch)
             done = total - len(self._left)
-            eta = (time.monotonic() - started) * len(self._left) / done
+            eta = (time.monotonic() - started) * len(self._left) / (done - before)
             yield Progress(stage="denoising", done=done, total=total, unit="blocks", eta_seconds=eta)
 
     def result(self) -> DenoisedMap:
         """Return the denoised map. Before `run` has ended, what is missing is the input under the sphere."""
-        weight = self._weight.clamp_min(_SMALLEST_WEIGHT)
-        seen = self._weight > _SMALLEST_WEIGHT
-        blended = torch.where(seen, self._sum / weight, self._standardised)
-        blended.mul_(self._std).sub_(self._background * self._mask).mul_(self._mask)
-        inside = torch.where(seen, self._mask_sum / weight, 0).mul_(self._mask)
-        back = fourier_resample(blended, self._shape).add_(self._offset + self._background)
-        return DenoisedMap(back, fourier_resample(inside, self._shape).clamp_(0, 1), len(self._tiling.origins))
+        volumes = self._volumes
+        flat = self._offset + self._background
+        blended = (volumes.estimate * self._std).sub_(self._background * volumes.mask).mul_(volumes.mask)
+        back = fourier_resample(blended, self._shape).add_(flat).cpu()
+        inside = mask_on_grid(volumes.inside * volumes.mask, self._shape).cpu()
+        return DenoisedMap(back, inside, len(self._tiling.origins))
 
     def _next_batch(self) -> list[Origin]:
         focus = self._focus()
         ordered = sorted(self._left)
         if focus is not None:
-            middle = tuple(n // 2 for n in self._tiling.shape)
-            place = (focus.index + 0.5) / self._shape[focus.axis] * self._tiling.shape[focus.axis]
+            grid, axis = self._tiling.shape, focus.axis
+            target = [float(n // 2) for n in grid]
+            # As `fourier_resample` has it: centre on centre.
+            n, m = self._shape[axis], grid[axis]
+            target[axis] = m // 2 + (focus.index - n // 2) * m / n
 
-            def far(origin: Origin) -> float:
-                centre = [start + BLOCK_SIZE / 2 for start in origin]
-                across = abs(centre[focus.axis] - place)
-                return 1000 * (across > BLOCK_SIZE / 2) + across + math.dist(centre, middle) / 10
+            def far(origin: Origin) -> tuple[bool, float]:
+                centre = [start + (BLOCK_SIZE - 1) / 2 for start in origin]
+                contributes = abs(centre[axis] - target[axis]) < BLOCK_SIZE / 2 - MARGIN
+                return not contributes, math.dist(centre, target)
 
             ordered.sort(key=far)
         return ordered[: self._denoiser.batch_size]
 
     def _denoise(self, batch: list[Origin]) -> None:
-        device = self._denoiser.device
-        blocks, stds = (
-            torch.stack([cut(volume, origin) for origin in batch]).to(device)
-            for volume in (self._standardised, self._local_std)
-        )
+        device = self.volumes_device
+        if not self._fitting(device, lambda: self._denoise_once(batch)):
+            self._volumes.move_to(_host(self._peak_bytes))
+            torch.cuda.empty_cache()
+            self._denoise_once(batch)
+
+    def _denoise_once(self, batch: list[Origin]) -> None:
+        volumes, device = self._volumes, self.volumes_device
+        blocks = torch.stack([cut(volumes.standardised, origin) for origin in batch])
+        stds = torch.stack([cut(volumes.local_std, origin) for origin in batch])
         denoised = call_within_memory(self._denoiser, blocks, stds)
-        weighted = (denoised.blocks * self._window).to(self._sum.device)
-        masks = (torch.sigmoid(denoised.mask_logits) * self._window).to(self._sum.device)
-        window = self._window.to(self._sum.device)
-        for origin, block, inside in zip(batch, weighted, masks, strict=True):
-            add(self._sum, origin, block)
-            add(self._mask_sum, origin, inside)
-            add(self._weight, origin, window)
+        shares = [volumes.window / cut(volumes.weight, origin).clamp_min(_SMALLEST_WEIGHT) for origin in batch]
+        changes = denoised.blocks.to(device) - blocks
+        inside = torch.sigmoid(denoised.mask_logits).to(device)
+        # All that takes memory has been done: a batch counts once or not at all.
+        for index, origin in enumerate(batch):
+            add(volumes.estimate, origin, changes[index].mul_(shares[index]))
+            add(volumes.inside, origin, shares[index].mul_(inside[index]))
+
+    @staticmethod
+    def _fitting(device: torch.device, work: Callable[[], None]) -> bool:
+        """Do the work; False where the device with the volumes ran out of memory and the host may do better."""
+        try:
+            work()
+        except (RuntimeError, OutOfDeviceMemoryError) as error:
+            if device.type == "cpu" or not is_out_of_memory(error):
+                raise
+            return False  # and let go of the error, whose traceback holds on to tensors
+        return True
 
 
 def denoise_map(
@@ -199,35 +300,69 @@ def denoise_map(
     return denoising.result()
 
 
-def _check(data: Tensor, voxel_size: tuple[float, float, float]) -> None:
+def _check(data: Tensor, voxel_size: tuple[float, float, float], mask: Tensor | None) -> None:
     low, high = VOXEL_SIZE_RANGE
+    if data.ndim != 3:
+        raise ValueError(f"a map has three axes, got shape {tuple(data.shape)}")
     if min(data.shape) < SMALLEST_BOX:
         raise BlushError(
-            f"The map has {' × '.join(map(str, data.shape))} voxels (z, y, x).",
+            f"The map has {_box(data)} voxels (x, y, z).",
             f"The denoiser needs at least {SMALLEST_BOX} along each axis.",
         )
     if not all(low <= size <= high for size in voxel_size):
-        sizes = ", ".join(f"{size:g}" for size in voxel_size)
+        sizes = ", ".join(f"{size:g}" for size in reversed(voxel_size))
         raise BlushError(
-            f"The voxel size is {sizes} Å (z, y, x); the denoiser takes {low:g} to {high:g} Å.",
+            f"The voxel size is {sizes} Å (x, y, z); the denoiser takes {low:g} to {high:g} Å.",
             "Check the map's header; the voxel size can be given by hand.",
         )
-    if not bool(torch.isfinite(data).all()):
-        raise BlushError(
-            "The map holds values that are not numbers (NaN or infinity).", "Write it again without."
-        )
-    if float(data.max()) == float(data.min()):
+    lowest, highest = _finite_range(data, "map")
+    if lowest == highest:
         raise BlushError(
             "The map is constant: there is nothing to denoise.", "Check that it is the right file."
         )
+    if mask is None:
+        return
+    if mask.shape != data.shape:
+        raise BlushError(
+            f"The mask has {_box(mask)} voxels and the map {_box(data)} (x, y, z).",
+            "Resample the mask to the map's grid.",
+        )
+    _finite_range(mask, "mask")
 
 
-def _sphere(
-    grid: tuple[int, int, int], voxel_size: tuple[float, float, float], diameter: float | None
-) -> Tensor:
-    """The soft sphere on the network's grid, within the box along its longest axis."""
-    size = sum(voxel_size) / 3
-    edge = SPHERE_EDGE_ANGSTROM / size
-    largest = max(max(grid) / 2 - edge, max(grid) / 4)
-    radius = largest if diameter is None else min(diameter / 2 / size, largest)
-    return soft_sphere(grid, radius, edge)
+def _finite_range(data: Tensor, what: str) -> tuple[float, float]:
+    lowest, highest = (float(bound) for bound in torch.aminmax(data))  # NaN if any is
+    if not (math.isfinite(lowest) and math.isfinite(highest)):
+        raise BlushError(
+            f"The {what} holds values that are not numbers (NaN or infinity).", "Write it again without."
+        )
+    return lowest, highest
+
+
+def _box(volume: Tensor) -> str:
+    return " × ".join(map(str, reversed(volume.shape)))
+
+
+def _place_for(needed: int, device: torch.device) -> torch.device:
+    """Choose the network's device if it is CUDA's and half of its free memory is enough; else the host."""
+    if device.type == "cuda" and 2 * needed <= describe_device(device).memory.available:
+        return device
+    return _host(needed)
+
+
+def _host(needed: int) -> torch.device:
+    free = host_memory().available
+    if needed > free:
+        raise BlushError(
+            f"Denoising this map takes about {needed / 2**30:.1f} GiB of memory; "
+            f"{free / 2**30:.1f} GiB are free.",
+            "Use a machine with more memory, or crop the map.",
+        )
+    return torch.device("cpu")
+
+
+def _mean_outside(volume: Tensor, mask: Tensor) -> float:
+    """Mean of a volume of mean 0 where the mask is not; 0 where the mask leaves nothing out."""
+    outside = 1 - mask
+    weight = float(outside.sum())
+    return float(outside.mul_(volume).sum()) / weight if weight > 1 else 0.0

@@ -21,8 +21,8 @@ def local_standard_deviation(volume: Tensor) -> Tensor:
     Parameters
     ----------
     volume
-        ``(z, y, x)``: raw, that is unmasked and not standardised. Its scale and offset do not matter but for the
-        border, where an offset meets the zeros outside.
+        ``(z, y, x)``: raw, that is unmasked and not standardised. Its scale and offset do not matter but for
+        the border, where an offset meets the zeros outside.
 
     Returns
     -------
@@ -34,10 +34,10 @@ def local_standard_deviation(volume: Tensor) -> Tensor:
     # Less cancellation in G*v² − (G*v)² when the volume is of order one; the scale falls out at the end.
     scale = volume.std().clamp_min(torch.finfo(volume.dtype).tiny)
     v = (volume / scale).contiguous()
-    mean, square = (_blur(x, kernel) for x in (v, v * v))
-    std = (square - mean * mean).clamp_min_(0).sqrt_()
+    mean = _blur(v, kernel)
+    std = _blur(v.square_(), kernel).sub_(mean.square_()).clamp_min_(0).sqrt_()
     average = std.mean()
-    return std / average if average > 0 else std
+    return std.div_(average) if average > 0 else std
 
 
 def _blur(volume: Tensor, kernel: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -85,7 +86,7 @@ class BlushNetwork(nn.Module):
         super().__init__()
         widths = _ENCODER_WIDTHS
         self.inc = _DoubleConvolution(_INPUT_CHANNELS, widths[0])
-        self.down = nn.ModuleList(_Down(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        self.down = nn.ModuleList(_Down(a, b) for a, b in pairwise(widths))
         up, channels = [], widths[-1]
         for skip, out in zip(reversed(widths[:-1]), _DECODER_WIDTHS, strict=True):
             up.append(_Up(skip + channels, out))
@@ -115,9 +116,15 @@ class BlushNetwork(nn.Module):
             x = x.contiguous(memory_format=torch.channels_last_3d)
         x = self.inc(x)
         skips = []
-        for level in self.down:
+        for level in self.down[:-1]:
             skips.append(x)
             x = level(x)
+        skips.append(x)
+        # In the weights' precision, never autocast's: it costs nothing at 2³ voxels, and there oneDNN's
+        # bfloat16 weight gradient reads memory that nobody wrote (torch 2.13: now and then a gradient that is
+        # no number).
+        with torch.autocast(x.device.type, enabled=False):
+            x = self.down[-1](x.to(self.outc.weight.dtype))
         x = self.dropout(x)
         for level in self.up:
             x = level(x, skips.pop())

@@ -23,8 +23,8 @@ Origin = tuple[int, int, int]
 class Tiling:
     """Blocks that cover a region of a map.
 
-    `origins` are the blocks' first voxels (z, y, x); they may lie outside the map (negative, or reaching beyond its
-    end), where the map counts as zero.
+    `origins` are the blocks' first voxels (z, y, x); they may lie outside the map (negative, or reaching beyond
+    its end), where the map counts as zero.
     """
 
     shape: tuple[int, int, int]
@@ -35,18 +35,20 @@ def cover(mask: Tensor, *, stride: int | None = None) -> Tiling:
     """Cover all voxels where `mask` is positive with as few blocks as the blending needs.
 
     The published tiling steps by 20 voxels; the fewest steps such that neighbours' used parts (the block
-    without its margin) overlap by four voxels give the same map to within what that tiling's own choice of places
-    matters, many times faster (``benchmarks/denoise.py`` holds it to that).
+    without its margin) overlap by four voxels give the same map to within what that tiling's own choice of
+    places matters, many times faster (``benchmarks/denoise.py`` holds it to that).
 
     Parameters
     ----------
     mask
         ``(z, y, x)``.
     stride
-        Largest step between neighbouring blocks in voxels; None for the fewest blocks.
+        Largest step between neighbouring blocks in voxels, up to 46; None for the fewest blocks.
     """
     used = BLOCK_SIZE - 2 * MARGIN
     step = used - _OVERLAP if stride is None else stride
+    if not 1 <= step <= used:
+        raise ValueError(f"blocks that are {step} voxels apart leave gaps; the stride is 1 to {used}")
     inside = mask > 0
     z, y, x = mask.shape
     if not bool(inside.any()):
@@ -56,7 +58,11 @@ def cover(mask: Tensor, *, stride: int | None = None) -> Tiling:
         others = tuple(other for other in range(3) if other != axis)
         along = torch.amax(inside, dim=others).nonzero().flatten()
         starts.append(_starts(int(along[0]), int(along[-1]) + 1, used, step))
-    origins = [origin for origin in product(*starts) if bool(inside[_window(origin, mask.shape, MARGIN)].any())]
+    origins = (
+        (first_z, first_y, first_x)
+        for first_z, first_y, first_x in product(*starts)
+        if bool(inside[_window((first_z, first_y, first_x), mask.shape, MARGIN)].any())
+    )
     return Tiling((z, y, x), tuple(origins))
 
 
@@ -99,7 +105,7 @@ def _starts(low: int, high: int, used: int, step: int) -> list[int]:
 
 
 def _window(origin: Origin, shape: torch.Size | tuple[int, ...], margin: int) -> tuple[slice, slice, slice]:
-    """The part of the map in the block at `origin`, less a margin."""
+    """Return the part of the map in the block at `origin`, less a margin."""
     z, y, x = (
         slice(max(0, start + margin), max(0, min(n, start + BLOCK_SIZE - margin)))
         for start, n in zip(origin, shape, strict=True)

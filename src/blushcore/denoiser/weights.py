@@ -1,4 +1,4 @@
-"""Network weights as safetensors files: found by name or path, checked, with the record of where they come from."""
+"""Network weights as safetensors files: found by name or path, checked, with the record of their origin."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from blushcore.shipped import shipped_files
 
 DEFAULT_WEIGHTS = "interim-1"
 ENVIRONMENT_VARIABLE = "BLUSH_WEIGHTS"
+SUFFIX = ".safetensors"
 _FORMAT = "blush-weights/1"
 
 
@@ -37,40 +38,61 @@ class WeightsInfo:
     sha256: str
     """Of the tensors in order of their names, as stored."""
     training: Mapping[str, Any]
-    """The training record: what the model card says, in short."""
+    """The training record: what the model card says, in short. Of imported weights, where they come from."""
 
 
 def find_weights(name_or_path: str | Path | None = None) -> Path:
     """Return the file that `name_or_path` means.
 
-    None is the file or name in ``BLUSH_WEIGHTS`` if that is set, otherwise the default weights. A name is that of a
-    file in the package's ``resources/weights`` or in the user's weights folder (`user_weights_folder`).
+    None is the file or name in ``BLUSH_WEIGHTS`` if that is set, otherwise the default weights. A name is that
+    of a file in the package's ``resources/weights`` or in the user's weights folder (`user_weights_folder`); it
+    goes before a file of that name in the working folder.
 
     Raises
     ------
     BlushError
         When there is no such file; names the ones there are.
     """
-    wanted = name_or_path or os.environ.get(ENVIRONMENT_VARIABLE) or DEFAULT_WEIGHTS
+    wanted, said = name_or_path, ""
+    if not wanted and (wanted := os.environ.get(ENVIRONMENT_VARIABLE)):
+        said = f" (from {ENVIRONMENT_VARIABLE})"
+    wanted = wanted or DEFAULT_WEIGHTS
+    known = {path.stem: path for path in weights_files()}
+    if str(wanted) in known:
+        return known[str(wanted)]
     path = Path(wanted).expanduser()
     if path.is_file():
         return path
-    known = {file.stem: file for file in _installed_files()}
-    if str(wanted) in known:
-        return known[str(wanted)]
     raise BlushError(
-        f"There are no network weights {str(wanted)!r}.",
-        f"Known by name: {', '.join(known) or 'none'}; or give the path of a .safetensors file.",
+        f"There are no network weights {str(wanted)!r}{said}.",
+        f"Known by name: {', '.join(known) or 'none'}; or give the path of a {SUFFIX} file.",
     )
 
 
-def list_weights() -> list[WeightsInfo]:
-    """Return what is known of all weights that can be used by name."""
-    return [read_weights_info(path) for path in _installed_files()]
+def weights_files() -> list[Path]:
+    """Return the files of all weights that can be used by their name, which is that of the file."""
+    shipped = shipped_files(f"weights/*{SUFFIX}")
+    taken = {path.stem for path in shipped}
+    own = sorted(user_weights_folder().glob(f"*{SUFFIX}"))
+    return [*shipped, *(path for path in own if path.stem not in taken)]
+
+
+def list_weights() -> tuple[list[WeightsInfo], list[BlushError]]:
+    """Return what is known of all weights that can be used by name, and why others there cannot be read."""
+    readable, errors = [], []
+    for path in weights_files():
+        try:
+            readable.append(read_weights_info(path))
+        except BlushError as error:
+            errors.append(error)
+    return readable, errors
 
 
 def user_weights_folder() -> Path:
-    """Return the folder for a user's own weights: ``$XDG_DATA_HOME/napari-blush/weights`` or its usual place."""
+    """Return the folder for a user's own weights: ``$XDG_DATA_HOME/napari-blush/weights``.
+
+    ``~/.local/share`` stands in for a variable that is not set.
+    """
     base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(base) / "napari-blush" / "weights"
 
@@ -89,19 +111,24 @@ def read_weights_info(path: Path) -> WeightsInfo:
     except (SafetensorError, OSError) as error:
         raise BlushError(
             f"{path} cannot be read as network weights ({error}).",
-            "Weights are .safetensors files; a published checkpoint is turned into one by 'blush weights import'.",
+            f"Weights are {SUFFIX} files; 'blush weights import' makes one of a published checkpoint.",
         ) from error
     if metadata.get("format") != _FORMAT:
         raise BlushError(f"{path} holds no weights of this program.", "See 'blush weights list'.")
-    return WeightsInfo(
-        name=metadata["name"],
-        path=path,
-        version=metadata["version"],
-        voxel_size=float(metadata["voxel_size"]),
-        block_size=int(metadata["block_size"]),
-        sha256=metadata["sha256"],
-        training=json.loads(metadata["training"]),
-    )
+    try:
+        return WeightsInfo(
+            name=metadata["name"],
+            path=path,
+            version=metadata["version"],
+            voxel_size=float(metadata["voxel_size"]),
+            block_size=int(metadata["block_size"]),
+            sha256=metadata["sha256"],
+            training=dict(json.loads(metadata["training"])),
+        )
+    except (KeyError, ValueError, TypeError) as error:
+        raise BlushError(
+            f"{path} is damaged: its record of the weights cannot be read ({error}).", "Install it again."
+        ) from error
 
 
 def load_network(path: Path) -> tuple[BlushNetwork, WeightsInfo]:
@@ -113,23 +140,55 @@ def load_network(path: Path) -> tuple[BlushNetwork, WeightsInfo]:
         When the tensors do not match their hash or the network.
     """
     info = read_weights_info(path)
-    if (info.voxel_size, info.block_size) != (VOXEL_SIZE_ANGSTROM, BLOCK_SIZE):
-        raise BlushError(
-            f"{path} is for blocks of {info.block_size}³ voxels of {info.voxel_size:g} Å; "
-            f"this program has {BLOCK_SIZE}³ of {VOXEL_SIZE_ANGSTROM:g} Å."
-        )
+    require_grid(info.voxel_size, info.block_size, str(path))
+    network = BlushNetwork()
+    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     with safe_open(str(path), framework="pt") as file:
-        tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
+        shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+        require_shapes(shapes, expected, str(path))
+        tensors = {name: file.get_tensor(name) for name in sorted(shapes)}
     if _hash(tensors) != info.sha256:
         raise BlushError(
             f"{path} is damaged: its tensors do not match their hash.", "Install or import it again."
         )
-    network = BlushNetwork()
-    try:
-        network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
-    except RuntimeError as error:
-        raise BlushError(f"{path} does not hold the weights of this network ({error}).") from error
-    return network.to(memory_format=torch.channels_last_3d).eval().requires_grad_(False), info
+    network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+    network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload, unused-ignore]
+    return network.eval().requires_grad_(False), info
+
+
+def require_grid(voxel_size: float, block_size: float, where: str) -> None:
+    """Refuse weights for another grid than `BlushNetwork` works on.
+
+    Raises
+    ------
+    BlushError
+        With `where`, the weights' file, in the sentence.
+    """
+    if (voxel_size, block_size) != (VOXEL_SIZE_ANGSTROM, BLOCK_SIZE):
+        raise BlushError(
+            f"{where} is for blocks of {block_size:g}³ voxels of {voxel_size:g} Å; "
+            f"this program has {BLOCK_SIZE}³ of {VOXEL_SIZE_ANGSTROM:g} Å."
+        )
+
+
+def require_shapes(
+    shapes: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]], where: str
+) -> None:
+    """Refuse tensors that are not exactly those of the network.
+
+    Raises
+    ------
+    BlushError
+        Naming the first that is missing, not the network's, or of another shape.
+    """
+    what = f"{where} does not hold the weights of this network:"
+    for name in expected.keys() - shapes.keys():
+        raise BlushError(f"{what} it lacks {name}.")
+    for name in shapes.keys() - expected.keys():
+        raise BlushError(f"{what} it has {name}, which the network has not.")
+    for name, shape in expected.items():
+        if shapes[name] != shape:
+            raise BlushError(f"{what} {name} is {_times(shapes[name])}, the network's {_times(shape)}.")
 
 
 def weights_bytes(
@@ -144,15 +203,15 @@ def weights_bytes(
 
     Parameters
     ----------
+    tensors
+        A `BlushNetwork`'s ``state_dict()``.
+    name, version, training
+        See `WeightsInfo`; `training` holds JSON values.
     dtype
-        In which the tensors are stored; half precision changes the output by less than the network's own bfloat16
-        arithmetic does.
+        In which the tensors are stored; half precision changes the output by less than the network's own
+        bfloat16 arithmetic does.
     """
-    # A clone: `contiguous` leaves a 1³ convolution in channels-last strides, which cannot be viewed as bytes.
-    stored = {
-        key: tensors[key].detach().cpu().to(dtype).clone(memory_format=torch.contiguous_format)
-        for key in sorted(tensors)
-    }
+    stored = {key: tensors[key].detach().cpu().to(dtype).contiguous() for key in sorted(tensors)}
     metadata = {
         "format": _FORMAT,
         "name": name,
@@ -165,9 +224,8 @@ def weights_bytes(
     return save(stored, metadata)
 
 
-def _installed_files() -> list[Path]:
-    own = sorted(user_weights_folder().glob("*.safetensors"))
-    return [*shipped_files("weights/*.safetensors"), *own]
+def _times(shape: tuple[int, ...]) -> str:
+    return " × ".join(map(str, shape)) or "a single number"
 
 
 def _hash(tensors: Mapping[str, Tensor]) -> str:

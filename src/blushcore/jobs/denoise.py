@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import torch
 from cyclopts import Parameter
 from pydantic import Field, PositiveFloat
 
-from blushcore.denoiser.application import MapDenoising
+from blushcore.denoiser.application import DenoisedMap, MapDenoising
 from blushcore.denoiser.denoiser import Denoiser
 from blushcore.denoiser.network import VOXEL_SIZE_ANGSTROM
 from blushcore.devices import describe_device
@@ -33,6 +34,7 @@ from blushcore.volumes import Volume, read_map
 
 _SAME_VOXEL_SIZE = 1e-3
 _MAP_ENDINGS = (".mrc", ".map", ".ccp4")
+_MASK_TOLERANCE = 1e-3
 
 
 class DenoiseParameters(Parameters):
@@ -42,22 +44,26 @@ class DenoiseParameters(Parameters):
 
     map: Path = Field(description="Map to denoise (.mrc, .map, .ccp4; also compressed)")
     output: Annotated[Path, Parameter(alias="-o")] = Field(
-        description="Denoised map; of two halves OUT_half1.mrc and OUT_half2.mrc"
+        description="Denoised map; of two halves OUT_half1.mrc and OUT_half2.mrc. Compressed if it ends in .gz"
     )
     half2: Path | None = Field(
         None, description="Second half-map, denoised independently; MAP is then the first"
     )
     diameter: PositiveFloat | None = Field(
-        None, description="Diameter of the particle (Å); beyond its sphere all is flat. By default the box"
+        None,
+        description="Diameter of the particle (Å); beyond its sphere all is flat. By default as large as the box",
     )
-    mask: Path | None = Field(None, description="Soft mask on the map's grid, used together with the sphere")
+    mask: Path | None = Field(
+        None, description="Soft mask on the map's grid, 0 to 1, used together with the sphere"
+    )
     voxel_size: PositiveFloat | None = Field(None, description="Voxel size (Å) instead of what the headers say")
     weights: str | None = Field(
         None, description="Network weights: a name ('blush weights list') or a .safetensors file"
     )
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="Of the network's arithmetic; auto takes what is fast on the device"
+        "auto",
+        description="Of the network's arithmetic; auto takes bfloat16 where the device is faster with it",
     )
     mask_out: Path | None = Field(
         None, description="Write the network's idea of the solvent mask here (of two halves, their mean)"
@@ -81,94 +87,154 @@ def denoise(params: DenoiseParameters, control: Control, _state: JobState | None
     BlushError
         For maps, masks, weights or devices that cannot be used.
     """
-    names = _output_names(params)
+    began = time.monotonic()
+    names = output_names(params)
     denoiser = Denoiser.load(params.weights, params.device, params.precision)
     info = denoiser.info
     assert info is not None  # `Denoiser.load` always has it
-    yield Started(
-        job="denoise",
-        parameters=params.model_dump(mode="json"),
-        device=str(describe_device(denoiser.device)),
-    )
-    yield Message(text=f"Weights {info.name} (version {info.version}, sha256 {info.sha256[:12]}).")
-    halves = [params.map, *([params.half2] if params.half2 else [])]
-    volumes = [read_map(path, voxel_size=params.voxel_size) for path in halves]
+    device = describe_device(denoiser.device)
+    yield Started(job="denoise", parameters=params.model_dump(mode="json"), device=str(device))
+    if device.note:
+        yield Message(text=device.note, level="warning")
+    precision = str(denoiser.dtype).removeprefix("torch.")
+    yield Message(text=f"Weights {info.name} (sha256 {info.sha256[:12]}), computed in {precision}.")
+
+    paths = [params.map, *([params.half2] if params.half2 else [])]
+    volumes = [read_map(path, voxel_size=params.voxel_size) for path in paths]
     if len(volumes) == 2:
-        _require_pair(params.map, volumes[0], halves[1], volumes[1])
+        _require_pair(params.map, volumes[0], paths[1], volumes[1])
     mask = _read_mask(params.mask, params.map, volumes[0], params.voxel_size)
-    for path, volume in zip(halves, volumes, strict=True):
-        for warning in volume.warnings:
-            yield Message(text=f"{path.name}: {warning}", level="warning")
+    for warning in _warnings(params, [*volumes, *([mask] if mask else [])]):
+        yield Message(text=warning, level="warning")
     if min(volumes[0].voxel_size) < 0.97 * VOXEL_SIZE_ANGSTROM:
         yield Message(
-            text=f"The denoiser works at {VOXEL_SIZE_ANGSTROM:g} Å a voxel: the result holds nothing beyond "
+            text=f"The denoiser works at {VOXEL_SIZE_ANGSTROM:g} Å a voxel: the result holds nothing finer than "
             f"{2 * VOXEL_SIZE_ANGSTROM:g} Å."
         )
-    artefacts, masks = [], []
-    for index, (volume, name) in enumerate(zip(volumes, names, strict=True), start=1):
+
+    artefacts: list[MapFile] = []
+    inside, blocks = np.zeros((), dtype=np.float32), 0
+    for half, name in enumerate(names, start=1):
+        yield from control.obey()
+        role, stage = (
+            ("denoised", "denoising") if len(names) == 1 else (f"half{half}", f"denoising half {half}")
+        )
+        volume = volumes.pop(0)
         denoising = MapDenoising(
             denoiser,
             torch.from_numpy(volume.data),
             volume.voxel_size,
             diameter=params.diameter,
-            mask=mask,
+            mask=None if mask is None else torch.from_numpy(mask.data),
         )
-        stage = "denoising" if len(volumes) == 1 else f"denoising half {index}"
-        for progress in denoising.run():
-            yield replace(progress, stage=stage)
-            yield from control.obey()
-        result = denoising.result()
-        role = "denoised" if len(volumes) == 1 else f"half{index}"
+        yield from _all_blocks(denoising, denoiser, stage, control)
+        result: DenoisedMap = denoising.result()
         artefacts.append(MapFile(role, name, volume.with_data(result.map.numpy())))
-        masks.append(result.mask.numpy())
+        blocks += result.blocks
+        if params.mask_out:
+            inside = inside + result.mask.numpy() / len(names)
     if params.mask_out:
-        mean = np.ascontiguousarray(np.mean(masks, axis=0, dtype=np.float32))
-        artefacts.append(MapFile("mask", _name(params.mask_out, params), volumes[0].with_data(mean)))
+        header = artefacts[0].volume
+        artefacts.append(MapFile("mask", _relative(params.mask_out, params), header.with_data(inside)))
     yield Finished(
         figures={
             "weights": info.name,
             "weights_sha256": info.sha256,
             "device": str(denoiser.device),
-            "precision": str(denoiser.dtype).removeprefix("torch."),
+            "precision": precision,
+            "blocks": blocks,
+            "seconds": round(time.monotonic() - began, 1),
         },
         artefacts=tuple(artefacts),
     )
 
 
-def _name(path: Path, params: DenoiseParameters) -> str:
-    return path.absolute().relative_to(params.folder).as_posix()
-
-
-def _output_names(params: DenoiseParameters) -> list[str]:
+def output_names(params: DenoiseParameters) -> list[str]:
     """Return the names of the denoised maps, relative to `params.folder`.
 
     Raises
     ------
     BlushError
-        When the output has no map's ending, or is one of the inputs.
+        When an output has no map's ending, is one of the inputs, or is to be written twice.
     """
-    name = _name(params.output, params)
-    stem = name
+    base, ending = _split(params.output)
+    name = _relative(params.output, params)
+    folder = name[: len(name) - len(base + ending)]
+    names = [name] if params.half2 is None else [f"{folder}{base}_half{half}{ending}" for half in (1, 2)]
+    outputs = [params.folder / name for name in names]
+    if params.mask_out:
+        _split(params.mask_out)
+        if params.mask_out.absolute() in outputs:
+            raise BlushError(f"{params.mask_out} was given for the map and for the mask.", "Give two names.")
+        outputs.append(params.mask_out.absolute())
+    inputs = [path.resolve() for path in (params.map, params.half2, params.mask) if path is not None]
+    for output in outputs:
+        if output.resolve() in inputs:
+            raise BlushError(f"{output} is one of the files to be read.", "Give another name to write to.")
+    return names
+
+
+def output_paths(params: DenoiseParameters) -> list[Path]:
+    """Return all files that the job will write, the denoised maps first."""
+    masks = [params.mask_out.absolute()] if params.mask_out else []
+    return [*(params.folder / name for name in output_names(params)), *masks]
+
+
+def _all_blocks(denoising: MapDenoising, denoiser: Denoiser, stage: str, control: Control) -> Iterator[Event]:
+    if denoising.volumes_device != denoiser.device:
+        yield Message(text=f"The map is kept on the host: {denoiser.device} has too little free memory for it.")
+    batch_size = denoiser.batch_size
+    for progress in denoising.run():
+        yield replace(progress, stage=stage)
+        if denoiser.batch_size < batch_size:
+            batch_size = denoiser.batch_size
+            yield Message(
+                text=f"{denoiser.device} ran short of memory; it goes on with {batch_size} blocks at a time.",
+                level="warning",
+            )
+        yield from control.obey()
+
+
+def _warnings(params: DenoiseParameters, volumes: list[Volume]) -> list[str]:
+    """Return what is odd about the files, each sentence once, and about the diameter."""
+    found = list(dict.fromkeys(warning for volume in volumes for warning in volume.warnings))
+    first = volumes[0]
+    extent = max(n * size for n, size in zip(first.shape, first.voxel_size, strict=True))
+    if params.diameter is not None and params.diameter > extent:
+        found.append(
+            f"The diameter of {params.diameter:g} Å is larger than the box ({extent:.4g} Å); "
+            "the largest sphere in the box is used."
+        )
+    return found
+
+
+def _relative(path: Path, params: DenoiseParameters) -> str:
+    return path.absolute().relative_to(params.folder).as_posix()
+
+
+def _split(path: Path) -> tuple[str, str]:
+    """Split a map's file name before its ending, the compression's included."""
+    stem = path.name
     for compression in (".gz", ".bz2"):
         stem = stem.removesuffix(compression)
     ending = Path(stem).suffix
     if ending.lower() not in _MAP_ENDINGS:
         raise BlushError(
-            f"{params.output} does not look like the name of a map.", f"End it in {', '.join(_MAP_ENDINGS)}."
+            f"{path} does not look like the name of a map.",
+            f"End it in {', '.join(_MAP_ENDINGS)}, to compress it followed by .gz or .bz2.",
         )
-    base, rest = name[: len(stem) - len(ending)], name[len(stem) - len(ending) :]
-    names = [name] if params.half2 is None else [f"{base}_half{half}{rest}" for half in (1, 2)]
-    inputs = [path.absolute() for path in (params.map, params.half2, params.mask) if path is not None]
-    for output in [*(params.folder / name for name in names), *([params.mask_out] if params.mask_out else [])]:
-        if output.absolute() in inputs:
-            raise BlushError(f"{output} is one of the files to be read.", "Give another name to write to.")
-    return names
+    length = len(stem) - len(ending)
+    return path.name[:length], path.name[length:]
 
 
 def _require_pair(path: Path, volume: Volume, other_path: Path, other: Volume) -> None:
     if path.samefile(other_path):
         raise BlushError(f"{path} was given as both halves.", "Give the two half-maps of one reconstruction.")
     _require_same_grid(path, volume, other_path, other)
+    if np.array_equal(volume.data, other.data):
+        raise BlushError(
+            f"{path} and {other_path} are the same map.", "Give the two half-maps of one reconstruction."
+        )
 
 
 def _require_same_grid(path: Path, volume: Volume, other_path: Path, other: Volume) -> None:
@@ -180,24 +246,24 @@ def _require_same_grid(path: Path, volume: Volume, other_path: Path, other: Volu
         )
 
 
-def _read_mask(
-    path: Path | None, map_path: Path, volume: Volume, voxel_size: float | None
-) -> torch.Tensor | None:
+def _read_mask(path: Path | None, map_path: Path, volume: Volume, voxel_size: float | None) -> Volume | None:
     if path is None:
         return None
     mask = read_map(path, voxel_size=voxel_size)
     _require_same_grid(map_path, volume, path, mask)
     low, high = float(mask.data.min()), float(mask.data.max())
-    if low < -1e-3 or high > 1 + 1e-3:
+    if low < -_MASK_TOLERANCE or high > 1 + _MASK_TOLERANCE:
         raise BlushError(
-            f"{path} holds values from {low:g} to {high:g}; a mask lies between 0 (solvent) and 1 (particle)."
+            f"{path} holds values from {low:g} to {high:g}; a mask lies between 0 (solvent) and 1 (particle).",
+            "Is it a mask? relion_mask_create makes one from a map and a threshold.",
         )
-    return torch.from_numpy(mask.data)
+    return mask
 
 
 def _grid(volume: Volume) -> str:
     box = " × ".join(str(n) for n in reversed(volume.shape))
-    return f"{box} voxels of {volume.voxel_size[2]:.4g} Å"
+    sizes = volume.voxel_size[:1] if volume.is_isotropic else tuple(reversed(volume.voxel_size))
+    return f"{box} voxels of {' × '.join(f'{size:.4g}' for size in sizes)} Å"
 
 
 JOB = Job(name="denoise", parameters=DenoiseParameters, run=denoise)

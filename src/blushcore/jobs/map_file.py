@@ -11,7 +11,17 @@ from blushcore.volumes import Volume, write_map
 
 @dataclass(frozen=True)
 class MapFile:
-    """An MRC file to be: an `Artefact`."""
+    """An MRC file to be: an `Artefact`.
+
+    Attributes
+    ----------
+    role, name
+        As every `Artefact` has them. A name that ends in ``.gz`` or ``.bz2`` makes a compressed file.
+    volume
+        What it holds.
+    dtype
+        How values are stored; see `write_map`.
+    """
 
     role: str
     name: str
@@ -19,5 +29,5 @@ class MapFile:
     dtype: Literal["float32", "float16"] = "float32"
 
     def write(self, path: Path) -> None:
-        """Write the map to `path`."""
+        """Write the map to `path`, whose ending must be that of `name`."""
         write_map(path, self.volume, dtype=self.dtype)

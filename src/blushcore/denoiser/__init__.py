@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from blushcore.denoiser.denoiser import BlockDenoiser, Denoiser, Precision
     from blushcore.denoiser.local_std import local_standard_deviation
     from blushcore.denoiser.network import BLOCK_SIZE, VOXEL_SIZE_ANGSTROM, BlushNetwork, Denoised
+    from blushcore.denoiser.planes import slice_is_exact, slice_of_result
+    from blushcore.denoiser.slab import Slab
     from blushcore.denoiser.weights import WeightsInfo, find_weights, list_weights, load_network
 
 _MODULES = {
@@ -20,6 +22,8 @@ _MODULES = {
     "checkpoints": ("Checkpoint", "read_checkpoint"),
     "denoiser": ("BlockDenoiser", "Denoiser", "Precision"),
     "local_std": ("local_standard_deviation",),
+    "planes": ("slice_is_exact", "slice_of_result"),
+    "slab": ("Slab",),
     "network": ("BLOCK_SIZE", "VOXEL_SIZE_ANGSTROM", "BlushNetwork", "Denoised"),
     "weights": ("WeightsInfo", "find_weights", "list_weights", "load_network"),
 }
@@ -36,6 +40,7 @@ __all__ = [
     "Denoiser",
     "MapDenoising",
     "Precision",
+    "Slab",
     "Slice",
     "WeightsInfo",
     "denoise_map",

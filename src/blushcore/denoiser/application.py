@@ -53,11 +53,13 @@ class DenoisedMap:
 class Slice:
     """A slice through the map as given: across `axis` (0, 1, 2 for z, y, x) at `index`.
 
-    It means the same place in space on the network's grid, whose number of voxels is another.
+    It means the same place in space on the network's grid, whose number of voxels is another. `centre` is where
+    in the slice the eye rests, in the map's voxels along the two other axes; None for the middle.
     """
 
     axis: int
     index: int
+    centre: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if self.axis not in (0, 1, 2):
@@ -65,7 +67,7 @@ class Slice:
 
 
 @dataclass
-class _Volumes:
+class Volumes:
     """What stays in memory of a map on its way, float32 on the network's grid, all on one device."""
 
     standardised: Tensor
@@ -83,6 +85,7 @@ class _Volumes:
     """A block's window."""
 
     def move_to(self, device: torch.device) -> None:
+        """Move all of them to a device."""
         for field in fields(self):
             setattr(self, field.name, getattr(self, field.name).to(device))
 
@@ -152,7 +155,7 @@ class MapDenoising:
 
     @property
     def _peak_bytes(self) -> int:
-        return 4 * _VOLUMES_AT_PEAK * max(math.prod(self._grid), math.prod(self._shape))
+        return volumes_peak_bytes(self._shape, self._grid)
 
     def _set_up(
         self,
@@ -192,7 +195,7 @@ class MapDenoising:
             add(weight, origin, window)
         local_std.mul_(region)
         standardised = raw.div_(std).mul_(region)
-        self._volumes = _Volumes(
+        self._volumes = Volumes(
             standardised=standardised,
             local_std=local_std,
             mask=region,
@@ -211,6 +214,55 @@ class MapDenoising:
     def volumes_device(self) -> torch.device:
         """Where the map's volumes are: the network's device, or the host where that is too small for them."""
         return self._volumes.mask.device
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of voxels along (z, y, x) of the map as given."""
+        return self._shape
+
+    @property
+    def left(self) -> frozenset[Origin]:
+        """The blocks that are still to be done."""
+        return frozenset(self._left)
+
+    @property
+    def volumes(self) -> Volumes:
+        """The volumes as they stand, lent until the next batch: to be read, not written."""
+        return self._volumes
+
+    @property
+    def scale(self) -> float:
+        """What a standardised value is multiplied with on its way back to the map's units."""
+        return self._std
+
+    @property
+    def background(self) -> float:
+        """Mean outside the sphere and mask, in the map's units, relative to `offset`."""
+        return self._background
+
+    @property
+    def offset(self) -> float:
+        """Mean of the map as given."""
+        return self._offset
+
+    def place(self, where: Slice) -> tuple[float, float, float]:
+        """Return the point of the network's grid that a slice's `centre` lies at, in voxels (z, y, x)."""
+        wanted = [float(n // 2) for n in self._shape]
+        wanted[where.axis] = where.index
+        if where.centre is not None:
+            first, second = (axis for axis in range(3) if axis != where.axis)
+            wanted[first], wanted[second] = where.centre
+        # As `fourier_resample` has it: centre on centre.
+        z, y, x = (
+            m // 2 + (place - n // 2) * m / n
+            for place, n, m in zip(wanted, self._shape, self._tiling.shape, strict=True)
+        )
+        return z, y, x
+
+    def across(self, where: Slice) -> frozenset[Origin]:
+        """Return the blocks, done or not, that contribute to a slice."""
+        place = self.place(where)[where.axis]
+        return frozenset(origin for origin in self._tiling.origins if _contributes(origin[where.axis], place))
 
     def run(self) -> Iterator[Progress]:
         """Denoise block by block, a batch between two yields; stop iterating to cancel."""
@@ -238,16 +290,11 @@ class MapDenoising:
         focus = self._focus()
         ordered = sorted(self._left)
         if focus is not None:
-            grid, axis = self._tiling.shape, focus.axis
-            target = [float(n // 2) for n in grid]
-            # As `fourier_resample` has it: centre on centre.
-            n, m = self._shape[axis], grid[axis]
-            target[axis] = m // 2 + (focus.index - n // 2) * m / n
+            place = self.place(focus)
 
             def far(origin: Origin) -> tuple[bool, float]:
                 centre = [start + (BLOCK_SIZE - 1) / 2 for start in origin]
-                contributes = abs(centre[axis] - target[axis]) < BLOCK_SIZE / 2 - MARGIN
-                return not contributes, math.dist(centre, target)
+                return not _contributes(origin[focus.axis], place[focus.axis]), math.dist(centre, place)
 
             ordered.sort(key=far)
         return ordered[: self._denoiser.batch_size]
@@ -298,6 +345,22 @@ def denoise_map(
     for _ in denoising.run():
         pass
     return denoising.result()
+
+
+def volumes_peak_bytes(shape: tuple[int, int, int], grid: tuple[int, int, int]) -> int:
+    """Return how much memory the volumes of a map take at most, beside the network's own.
+
+    Parameters
+    ----------
+    shape, grid
+        Number of voxels along (z, y, x) of the map and on the network's grid.
+    """
+    return 4 * _VOLUMES_AT_PEAK * max(math.prod(grid), math.prod(shape))
+
+
+def _contributes(start: int, place: float) -> bool:
+    """Whether a block that starts at `start` along an axis has a say at `place` along it."""
+    return abs(start + (BLOCK_SIZE - 1) / 2 - place) < BLOCK_SIZE / 2 - MARGIN
 
 
 def _check(data: Tensor, voxel_size: tuple[float, float, float], mask: Tensor | None) -> None:

@@ -9,9 +9,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from blushcore.volumes.atomic import atomic_file
+from blushcore.volumes.mrc_header import ImageStackError
 from blushcore.volumes.reading import read_map
 from blushcore.volumes.thresholds import suggest_threshold
 from blushcore.volumes.volume import MapHeader, Volume
+from blushcore.volumes.voxel_sizes import UnknownVoxelSizeError
 from blushcore.volumes.writing import write_map
 
 if TYPE_CHECKING:
@@ -34,7 +36,9 @@ _NEEDS_TORCH = {
 }
 
 __all__ = [
+    "ImageStackError",
     "MapHeader",
+    "UnknownVoxelSizeError",
     "Volume",
     "atomic_file",
     "fourier_resample",

@@ -31,6 +31,10 @@ _IMOD_SIGNED_BYTES, _IMOD_INVERTED_ORIGIN, _IMOD_PACKED = 1, 4, 16
 _RIGHT_ANGLE_TOLERANCE = 0.01  # degrees: what rounding in float32 and in old programs leaves
 
 
+class ImageStackError(BlushError):
+    """A file that was to be a map holds two-dimensional images, one or a stack of them."""
+
+
 @dataclass(frozen=True)
 class RawHeader:
     """What the header says about the bytes after it and about the map's place.
@@ -146,7 +150,7 @@ def _refuse_stacks(record: NDArray[Any], name: str) -> None:
     columns, rows, sections = int(record["nx"]), int(record["ny"]), int(record["nz"])
     group, depth = int(record["ispg"]), int(record["mz"])
     if min(columns, rows, sections) == 1:
-        raise BlushError(
+        raise (ImageStackError if sections == 1 else BlushError)(
             f"{name} holds a two-dimensional image ({columns} × {rows} × {sections}), not a map.",
             "Give a three-dimensional map.",
         )
@@ -156,7 +160,7 @@ def _refuse_stacks(record: NDArray[Any], name: str) -> None:
             f"{name} is a stack of {count} volumes (space group {group}).", "Give one map per file."
         )
     if depth == 1 or name.lower().endswith((".mrcs", ".mrcs.gz", ".mrcs.bz2")):
-        raise BlushError(
+        raise ImageStackError(
             f"{name} is a stack of {sections} images of {columns} × {rows} pixels, not a map.",
             "Give a three-dimensional map; if this is one, name it .mrc and set MZ in its header to its depth.",
         )

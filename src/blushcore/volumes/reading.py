@@ -45,8 +45,11 @@ def read_map(path: str | os.PathLike[str], *, voxel_size: float | None = None) -
     ------
     BlushError
         If the file cannot be opened, is no three-dimensional map of real numbers on a right-angled grid, is
-        shorter than its header says, holds values that are not finite, has no plausible voxel size and none
-        was given, or would not fit into memory.
+        shorter than its header says, holds values that are not finite, or would not fit into memory.
+    UnknownVoxelSizeError
+        If its header has no plausible voxel size and none was given: a `BlushError` too.
+    ImageStackError
+        If it holds one or more two-dimensional images: a `BlushError` too.
     """
     path = Path(path)
     if voxel_size is not None and not (math.isfinite(voxel_size) and voxel_size > 0):

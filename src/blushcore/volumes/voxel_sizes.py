@@ -15,6 +15,10 @@ _SMALLEST_EXTENT = 40.0
 whole box below this means that the 1 Å voxel is a default."""
 
 
+class UnknownVoxelSizeError(BlushError):
+    """A map cannot be used before someone says its voxel size; there is nothing else wrong with its header."""
+
+
 def checked_voxel_size(raw: RawHeader, name: str, given: float | None) -> tuple[Triple, list[str]]:
     """Choose a map's voxel size, and say what is odd about it.
 
@@ -37,7 +41,7 @@ def checked_voxel_size(raw: RawHeader, name: str, given: float | None) -> tuple[
 
     Raises
     ------
-    BlushError
+    UnknownVoxelSizeError
         If the header's size cannot be believed and none was given.
     """
     if given is not None:
@@ -46,9 +50,9 @@ def checked_voxel_size(raw: RawHeader, name: str, given: float | None) -> tuple[
     x_y_z = " × ".join(f"{length:.4g}" for length in reversed(size))
     remedy = "Give the voxel size in Å."
     if not any(size):
-        raise BlushError(f"{name} has no voxel size in its header.", remedy)
+        raise UnknownVoxelSizeError(f"{name} has no voxel size in its header.", remedy)
     if not all(_SMALLEST <= length <= _LARGEST for length in size):
-        raise BlushError(
+        raise UnknownVoxelSizeError(
             f"{name} has a voxel size of {x_y_z} Å along x, y, z in its header; "
             f"plausible are {_SMALLEST:g} to {_LARGEST:g} Å.",
             remedy,
@@ -57,7 +61,7 @@ def checked_voxel_size(raw: RawHeader, name: str, given: float | None) -> tuple[
     if all(abs(length - 1) < 1e-5 for length in size):
         widest = max(raw.shape)
         if widest < _SMALLEST_EXTENT:
-            raise BlushError(
+            raise UnknownVoxelSizeError(
                 f"{name} has a voxel size of exactly 1 Å in its header, which would make the box only {widest} "
                 "Å wide, too small for a particle; programs write 1 when they do not know it.",
                 remedy,

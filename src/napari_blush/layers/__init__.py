@@ -1,0 +1,1 @@
+"""Maps as layers, and what is drawn over them."""

@@ -1,0 +1,152 @@
+"""A line down the canvas that can be dragged sideways."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_blush.layers.drawing import Drawing, DrawingOverlay, Words
+from napari_blush.layers.view import Connections, View2D, view_events
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+_GRIP_PX = 7
+"""Distance from the line within which the mouse takes hold of it."""
+_HANDLE_PX = 28
+_LABEL_ROOM_PX = 18
+_LONGEST_LABEL = 28
+
+
+class Divider:
+    """A vertical line in the scene with a handle, and a label on each side.
+
+    Parameters
+    ----------
+    viewer
+        In 2D; in 3D the divider hides.
+    moved
+        Called with the place it is dragged to: world coordinate along the horizontal axis.
+    """
+
+    def __init__(self, viewer: ViewerModel, moved: Callable[[float], None]) -> None:
+        self._viewer, self._moved = viewer, moved
+        self._at = 0.0
+        self._extent = ((0.0, 1.0), (0.0, 1.0))
+        self._labels = ("", "")
+        self._hovered = self._held = False
+        self._overlay = DrawingOverlay(visible=True)
+        self._key = f"blush_divider_{id(self)}"
+        viewer.scene.overlays[self._key] = self._overlay
+        self._connections = Connections()
+        for event in view_events(viewer):
+            self._connections.connect(event, self._redraw)
+        viewer.mouse_drag_callbacks.append(self._on_press)
+        viewer.mouse_move_callbacks.append(self._on_hover)
+
+    def place(
+        self,
+        at: float,
+        *,
+        vertical: tuple[float, float],
+        horizontal: tuple[float, float],
+        labels: tuple[str, str],
+    ) -> None:
+        """Put the line at `at` on the horizontal axis, within the extents of the picture along both axes."""
+        self._at, self._extent, self._labels = at, (vertical, horizontal), labels
+        self._redraw()
+
+    def close(self) -> None:
+        """Take it off the canvas."""
+        self._connections.undo()
+        self._viewer.mouse_drag_callbacks.remove(self._on_press)
+        self._viewer.mouse_move_callbacks.remove(self._on_hover)
+        self._set_hovered(False)
+        if self._key in self._viewer.scene.overlays:
+            del self._viewer.scene.overlays[self._key]
+
+    @property
+    def _shown(self) -> bool:
+        return bool(self._viewer.dims.ndisplay == 2)
+
+    def _near(self, event: Any) -> bool:
+        view = View2D.of(self._viewer)
+        (low, high), _ = self._extent
+        return (
+            self._shown
+            and abs(event.position[view.horizontal] - self._at) <= _GRIP_PX * view.per_pixel
+            and low <= event.position[view.vertical] <= high
+        )
+
+    def _on_hover(self, viewer: ViewerModel, event: Any) -> None:
+        if not self._held:
+            self._set_hovered(self._near(event))
+
+    def _set_hovered(self, hovered: bool) -> None:
+        if hovered != self._hovered:
+            self._hovered = hovered
+            self._viewer.cursor.style = "pointing" if hovered else "standard"
+            self._redraw()
+
+    def _on_press(self, viewer: ViewerModel, event: Any) -> Iterator[None]:
+        if event.button != 1 or not self._near(event):
+            return
+        event.handled = True
+        horizontal = View2D.of(self._viewer).horizontal
+        camera = self._viewer.scene.camera
+        panning, camera.mouse_pan = camera.mouse_pan, False
+        self._held = True
+        self._redraw()
+        try:
+            yield
+            while event.type == "mouse_move":
+                self._moved(float(event.position[horizontal]))
+                event.handled = True
+                yield
+        finally:
+            self._held = False
+            camera.mouse_pan = panning
+            self._redraw()
+
+    def _redraw(self, event: Any = None) -> None:
+        self._overlay.visible = self._shown
+        if not self._shown:
+            return
+        view = View2D.of(self._viewer)
+        px, (low, high) = view.per_pixel, self._extent[0]
+        # Handle and labels stay where they can be seen, however the picture is zoomed and moved.
+        seen_low, seen_high = max(low, min(view.top, view.bottom)), min(high, max(view.top, view.bottom))
+        middle = (seen_low + seen_high) / 2
+        top = (seen_low if view.down > 0 else seen_high) + view.down * _LABEL_ROOM_PX * px
+        bright = self._hovered or self._held
+        gap, reach = 4.5 * px, 4.0 * px
+        chevrons = [
+            np.array(
+                [
+                    (middle - reach, self._at + side * gap),
+                    (middle, self._at + side * (gap + reach)),
+                    (middle + reach, self._at + side * gap),
+                ]
+            )
+            for side in (-1, 1)
+        ]
+        before, after = (_shortened(label) for label in self._labels)
+        beside = 9 * px * view.rightwards
+        words = (
+            Words(before, (top, self._at - beside), "right"),
+            Words(after, (top, self._at + beside), "left"),
+        )
+        self._overlay.drawing = Drawing(
+            lines=(np.array([(low, self._at), (high, self._at)]), *chevrons),
+            width=3.0 if bright else 2.0,
+            colour=(1.0, 0.78, 0.84, 1.0) if bright else (1.0, 1.0, 1.0, 1.0),
+            discs=np.array([(middle, self._at)]),
+            disc_size=_HANDLE_PX,
+            words=words if seen_high - seen_low > 3 * _LABEL_ROOM_PX * px else (),
+        )
+
+
+def _shortened(label: str) -> str:
+    return label if len(label) <= _LONGEST_LABEL else label[: _LONGEST_LABEL - 1] + "…"

@@ -1,0 +1,258 @@
+"""Before and after in one view: a divider in 2D, side by side in 3D."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from psygnal import Signal
+
+from blushcore.protocol import BlushError
+from napari_blush.layers.divider import Divider
+from napari_blush.layers.maps import METADATA
+from napari_blush.layers.split_array import SplitArray
+from napari_blush.layers.view import Connections, extent_along, unwrapped
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Image, Layer
+
+_LINKED = ("contrast_limits", "gamma")
+_GRID_SPACING = 4  # pixels
+
+
+class SplitView:
+    """Two maps of one grid compared.
+
+    In 2D, one layer shows the first map left of a divider and the second right of it; the divider is dragged
+    on the canvas. In 3D the two stand side by side under one camera. Both are shown with the same contrast,
+    that of the first, for as long as the view is open. Axes may be rolled, slices stepped through, layers
+    renamed and their data set; the view closes by itself when one of the layers is removed or they no longer
+    fit each other.
+
+    Parameters
+    ----------
+    viewer
+        A viewer that has both layers.
+    before, after
+        Layers of single-scale maps with the same shape and place.
+
+    Raises
+    ------
+    BlushError
+        If the layers do not show the same grid.
+    """
+
+    position_changed = Signal(float)
+    """The divider's place in Å (the layers' world unit) along the horizontal axis."""
+    closed = Signal()
+    """The view is gone; the layers are as they were."""
+
+    def __init__(self, viewer: ViewerModel, before: Image, after: Image) -> None:
+        from napari.experimental import link_layers
+        from napari.layers import Image
+
+        before, after = unwrapped(before), unwrapped(after)
+        _require_same_grid(before, after)
+        self.viewer, self.before, self.after = viewer, before, after
+        self.is_open = True
+        self._positions: dict[int, float] = {}
+        self._visibility: dict[Layer, bool] = {}
+        self._grid: dict[str, Any] | None = None
+        self._limits_of_after = tuple(after.contrast_limits)
+        after.contrast_limits, after.gamma = before.contrast_limits, before.gamma
+
+        self._array = SplitArray(lambda: before.data, lambda: after.data, before.data.shape)
+        self.layer = Image(
+            self._array,
+            name=f"{before.name} | {after.name}",
+            scale=before.scale,
+            translate=before.translate,
+            units=before.units,
+            axis_labels=before.axis_labels,
+            contrast_limits=before.contrast_limits,
+            gamma=before.gamma,
+            colormap=before.colormap,
+            interpolation2d="nearest",  # any other would blend the two at the divider
+            multiscale=False,
+            rgb=False,
+            metadata={METADATA: {"split_view": True}},
+        )
+        viewer.add_layer(self.layer)
+        ranges = [layer.contrast_limits_range for layer in (before, after)]
+        self.layer.contrast_limits_range = (min(low for low, _ in ranges), max(high for _, high in ranges))
+        link_layers([before, after, self.layer], _LINKED)
+        self._divider = Divider(viewer, self._set_position)
+        self._connections = Connections()
+        for emitter, callback in (
+            (viewer.dims.events.order, self._follow_axes),
+            (viewer.dims.events.ndisplay, self._follow_dimensions),
+            (viewer.layers.events.removed, self._on_removed),
+            (before.events.data, self._on_data),
+            (after.events.data, self._on_data),
+            (before.events.name, self._place_divider),
+            (after.events.name, self._place_divider),
+            (before.events.scale, self._on_moved),
+            (before.events.translate, self._on_moved),
+        ):
+            self._connections.connect(emitter, callback)
+        self._follow_axes()
+        self._follow_dimensions()
+
+    # --- the divider ------------------------------------------------------------------------------------------
+
+    @property
+    def axis(self) -> int:
+        """The layers' axis across which the view is split: the one that runs across the canvas."""
+        offset = int(self.viewer.dims.ndim) - 3
+        return int(self.viewer.dims.displayed[-1]) - offset
+
+    @property
+    def position(self) -> float:
+        """The divider's place in Å along the horizontal axis, kept for each axis; the middle at first."""
+        low, high = extent_along(self.before, self.axis)
+        return self._positions.get(self.axis, (low + high) / 2)
+
+    @position.setter
+    def position(self, at: float) -> None:
+        self._set_position(at)
+
+    def refresh(self) -> None:
+        """Show what changed within the layers' arrays; setting a layer's ``data`` does it by itself."""
+        self.layer.refresh(extent=False, highlight=False)
+
+    def _set_position(self, at: float) -> None:
+        low, high = extent_along(self.before, self.axis)
+        self._positions[self.axis] = min(max(at, low), high)
+        self._compose()
+        self._place_divider()
+        self.position_changed.emit(self.position)
+
+    def _compose(self) -> None:
+        """Tell the array where the divider lies, and draw if that changes what is seen."""
+        axis = self.axis
+        first = float(self.before.translate[axis])
+        # A voxel belongs to the side on which its centre lies.
+        boundary = int(np.ceil((self.position - first) / float(self.before.scale[axis])))
+        boundary = min(max(boundary, 0), self._array.shape[axis])
+        if (axis, boundary) != (self._array.axis, self._array.boundary):
+            self._array.axis, self._array.boundary = axis, boundary
+            self.layer.refresh(thumbnail=False, highlight=False, extent=False)
+
+    def _place_divider(self, event: Any = None) -> None:
+        offset = int(self.viewer.dims.ndim) - 3
+        vertical = int(self.viewer.dims.displayed[-2]) - offset
+        self._divider.place(
+            self.position,
+            vertical=extent_along(self.before, vertical),
+            horizontal=extent_along(self.before, self.axis),
+            labels=(self.before.name, self.after.name),
+        )
+
+    def _follow_axes(self, event: Any = None) -> None:
+        self._compose()
+        self._place_divider()
+
+    def _on_moved(self, event: Any = None) -> None:
+        self._positions.clear()
+        self.layer.scale, self.layer.translate = self.before.scale, self.before.translate
+        self.layer.units = self.before.units
+        self._follow_axes()
+
+    # --- 2D and 3D --------------------------------------------------------------------------------------------
+
+    def _follow_dimensions(self, event: Any = None) -> None:
+        if self.viewer.dims.ndisplay == 2:
+            self._leave_grid()
+            self._show({self.layer: True, self.before: False, self.after: False})
+            self._follow_axes()
+        else:
+            others = {layer: False for layer in self.viewer.layers if unwrapped(layer) not in self._pair}
+            self._show({**others, self.before: True, self.after: True})
+            self._enter_grid()
+
+    @property
+    def _pair(self) -> tuple[Image, Image]:
+        return self.before, self.after
+
+    def _show(self, wanted: dict[Layer, bool]) -> None:
+        self._restore_visibility()
+        for layer, visible in wanted.items():
+            self._visibility[unwrapped(layer)] = layer.visible
+            layer.visible = visible
+
+    def _restore_visibility(self) -> None:
+        for layer, visible in self._visibility.items():
+            if layer in self.viewer.layers:
+                layer.visible = visible
+        self._visibility.clear()
+
+    def _enter_grid(self) -> None:
+        if self._grid is not None:
+            return
+        grid = self.viewer.canvas.grid
+        self._grid = {name: getattr(grid, name) for name in ("stride", "shape", "spacing", "enabled")}
+        layers = [unwrapped(layer) for layer in self.viewer.layers]
+        grid.stride = 1 if layers.index(self.before) < layers.index(self.after) else -1
+        grid.shape = (1, 2)
+        grid.spacing = _GRID_SPACING
+        grid.enabled = True
+        for layer in self._pair:
+            layer.name_overlay.visible = True
+
+    def _leave_grid(self) -> None:
+        if self._grid is None:
+            return
+        for name, value in self._grid.items():
+            setattr(self.viewer.canvas.grid, name, value)
+        self._grid = None
+        for layer in self._pair:
+            layer.name_overlay.visible = False
+
+    # --- the layers' life -------------------------------------------------------------------------------------
+
+    def _on_data(self, event: Any = None) -> None:
+        if self.before.data.shape != self._array.shape or self.after.data.shape != self._array.shape:
+            self.close()
+        else:
+            self.refresh()
+
+    def _on_removed(self, event: Any) -> None:
+        if unwrapped(event.value) in (self.before, self.after, self.layer):
+            self.close()
+
+    def close(self) -> None:
+        """End the comparison: the composed layer goes, the others are as they were. Again, nothing happens."""
+        from napari.experimental import unlink_layers
+
+        if not self.is_open:
+            return
+        self.is_open = False
+        self._connections.undo()
+        self._divider.close()
+        unlink_layers([self.before, self.after, self.layer], _LINKED)
+        if np.allclose(self.after.contrast_limits, self.before.contrast_limits):
+            self.after.contrast_limits = self._limits_of_after
+        self._leave_grid()
+        self._restore_visibility()
+        if self.layer in self.viewer.layers:
+            self.viewer.layers.remove(self.layer)
+        self.closed.emit()
+
+
+def _require_same_grid(before: Image, after: Image) -> None:
+    remedy = "Choose two maps on one grid."
+    for layer in (before, after):
+        if layer.multiscale or layer.rgb or len(layer.data.shape) != 3:
+            raise BlushError(f"{layer.name} is not a map.", remedy)
+    if before is after:
+        raise BlushError(f"{before.name} cannot be compared with itself.", "Choose two maps.")
+    if before.data.shape != after.data.shape:
+        sizes = [" × ".join(str(n) for n in reversed(layer.data.shape)) for layer in (before, after)]
+        raise BlushError(
+            f"The maps differ in size: {before.name} has {sizes[0]} voxels, {after.name} {sizes[1]}.", remedy
+        )
+    if tuple(before.units) != tuple(after.units) or not np.allclose(before.scale, after.scale, rtol=1e-3):
+        raise BlushError(f"{before.name} and {after.name} differ in voxel size.", remedy)
+    if not np.allclose(before.translate, after.translate, atol=0.1 * min(before.scale)):
+        raise BlushError(f"{before.name} and {after.name} lie at different places in space.", remedy)

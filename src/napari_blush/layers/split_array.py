@@ -1,0 +1,70 @@
+"""Two maps as one array: up to a boundary the one, from there on the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class SplitArray:
+    """An array ``[z, y, x]`` composed when it is indexed, and only as far as it is.
+
+    Parameters
+    ----------
+    before, after
+        Return the two arrays, of one shape. They are asked at every indexing: what they return may change.
+    shape
+        That shape.
+
+    Attributes
+    ----------
+    axis
+        The axis across which the boundary lies.
+    boundary
+        The first index along `axis` at which values come from `after`.
+    """
+
+    dtype = np.dtype(np.float32)
+
+    def __init__(
+        self, before: Callable[[], Any], after: Callable[[], Any], shape: tuple[int, ...], *, axis: int = -1
+    ) -> None:
+        self._before, self._after = before, after
+        self.shape = shape
+        self.ndim = len(shape)
+        self.axis = axis % self.ndim
+        self.boundary = shape[self.axis] // 2
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, key: Any) -> NDArray[np.float32]:
+        keys = list(key) if isinstance(key, tuple) else [key]
+        if Ellipsis in keys:
+            where = keys.index(Ellipsis)
+            keys[where : where + 1] = [slice(None)] * (self.ndim - len(keys) + 1)
+        keys += [slice(None)] * (self.ndim - len(keys))
+        along = keys[self.axis]
+        if not isinstance(along, slice):
+            index = int(along) % self.shape[self.axis]
+            source = self._before() if index < self.boundary else self._after()
+            return np.asarray(source[tuple(keys)], dtype=np.float32)
+
+        wanted = np.arange(*along.indices(self.shape[self.axis]))
+        composed = np.array(self._after()[tuple(keys)], dtype=np.float32)
+        # Axes that are indexed by numbers are gone from the result.
+        axis = sum(isinstance(one, slice) for one in keys[: self.axis])
+        at = [slice(None)] * composed.ndim
+        first = np.flatnonzero(wanted < self.boundary)
+        if first.size:  # one run, whichever way the slice goes
+            at[axis] = slice(int(first[0]), int(first[-1]) + 1)
+            composed[tuple(at)] = np.asarray(self._before()[tuple(keys)], dtype=np.float32)[tuple(at)]
+        return composed
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        if copy is False:
+            raise ValueError("the array is composed when it is asked for: it is a copy")
+        return self[...].astype(dtype or self.dtype, copy=False)

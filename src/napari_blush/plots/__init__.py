@@ -1,0 +1,1 @@
+"""Plots in docks, in napari's colours."""

@@ -1,0 +1,52 @@
+"""The two horizontal axes of shell plots: spatial frequency below, resolution above."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyqtgraph as pg
+
+_ROUND_RESOLUTIONS = (
+    *(100, 50, 40, 30, 20, 15, 12, 10, 9, 8, 7, 6, 5, 4.5, 4, 3.5, 3.2, 3, 2.8, 2.6, 2.4, 2.2, 2),
+    *(1.9, 1.8, 1.7, 1.6, 1.5, 1.4, 1.3, 1.2, 1.1, 1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2),
+)
+_ROUNDER = (50, 20, 10, 5, 4, 3, 2, 1.5, 1)
+_GAP_PX = 34
+"""Least distance of two labels."""
+
+
+class ResolutionAxis(pg.AxisItem):
+    """Å over an axis that runs in 1/Å; round values, as many as have room."""
+
+    def tickValues(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, list[float]]]:  # noqa: N802, N803
+        """Return the places (1/Å) of round resolutions between two frequencies; `size` in pixels."""
+        frequencies = [1 / a for a in resolution_ticks(minVal, maxVal, gap=_GAP_PX / max(size, 1.0))]
+        return [(1.0, frequencies)]
+
+    def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:  # noqa: N802
+        """Label the frequencies by their resolution in Å."""
+        return [f"{1 / value:.3g}" for value in values]
+
+
+def resolution_ticks(lowest: float, highest: float, *, gap: float) -> list[float]:
+    """Return round resolutions in Å between two frequencies in 1/Å, lowest frequency first.
+
+    They are at least the share `gap` of the axis apart; where two are closer, the rounder stays.
+    """
+    ticks: list[float] = []
+    width = highest - lowest
+    if width <= 0:
+        return ticks
+    for favoured in (lambda a: a in _ROUNDER, lambda _: True):
+        for angstrom in filter(favoured, _ROUND_RESOLUTIONS):
+            at = (1 / angstrom - lowest) / width
+            if 0 < at <= 1 and all(abs(1 / angstrom - 1 / other) >= gap * width for other in ticks):
+                ticks.append(angstrom)
+    return sorted(ticks, reverse=True)
+
+
+def frequency_axis(**kwargs: Any) -> pg.AxisItem:
+    """Return an axis in 1/Å that never turns into 1/kÅ."""
+    axis = pg.AxisItem(orientation="bottom", **kwargs)
+    axis.enableAutoSIPrefix(False)
+    return axis

@@ -49,6 +49,8 @@ __all__ = [
     "load_network",
     "local_standard_deviation",
     "read_checkpoint",
+    "slice_is_exact",
+    "slice_of_result",
 ]
 
 

@@ -15,7 +15,7 @@ from blushcore.devices import describe_device, fast_reduced_precision, resolve_d
 from blushcore.protocol import BlushError
 
 Precision: TypeAlias = Literal["auto", "float32", "bfloat16"]
-_BYTES_PER_BLOCK = 400e6
+BYTES_PER_BLOCK = 400e6
 """Upper estimate of the activations of one 64³ block in float32."""
 _CPU_BATCH = 4
 _LARGEST_BATCH = 32
@@ -127,26 +127,31 @@ def call_within_memory(denoiser: BlockDenoiser, blocks: Tensor, local_std: Tenso
     OutOfDeviceMemoryError
         When not even one block fits.
     """
-    size = len(blocks)
-    try:
-        return denoiser(blocks, local_std)
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-        if size == 1:
-            where = describe_device(denoiser.device).name
-            raise OutOfDeviceMemoryError(
-                f"There is too little memory for a single {BLOCK_SIZE}³ block on {where} ({denoiser.device}).",
-                "Close other programs that use it, or choose another device.",
-            ) from error
-    # Not before the handler has let go of the error, whose traceback holds on to the failed call's tensors.
-    if denoiser.device.type == "cuda":
-        torch.cuda.empty_cache()
-    denoiser.batch_size = max(1, size // 2)
-    pairs = zip(
-        torch.split(blocks, denoiser.batch_size), torch.split(local_std, denoiser.batch_size), strict=True
-    )
-    parts = [call_within_memory(denoiser, *pair) for pair in pairs]
+    total = size = len(blocks)
+    parts: list[Denoised] = []
+    done = 0
+    while done < total:
+        part = slice(done, done + size)
+        try:
+            parts.append(denoiser(blocks[part], local_std[part]))
+            done += size
+            continue
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            if size == 1:
+                where = describe_device(denoiser.device).name
+                raise OutOfDeviceMemoryError(
+                    f"There is too little memory for a single {BLOCK_SIZE}³ block "
+                    f"on {where} ({denoiser.device}).",
+                    "Close other programs that use it, or choose another device.",
+                ) from error
+        # Not before the handler has let go of the error, whose traceback holds on to the failed call's tensors.
+        if denoiser.device.type == "cuda":
+            torch.cuda.empty_cache()
+        size = denoiser.batch_size = max(1, min(size, total - done) // 2)
+    if len(parts) == 1:
+        return parts[0]
     return Denoised(torch.cat([part.blocks for part in parts]), torch.cat([part.mask_logits for part in parts]))
 
 
@@ -164,5 +169,5 @@ def is_out_of_memory(error: BaseException) -> bool:
 def _batch_size(device: torch.device) -> int:
     """Choose the batch: what fits into half of the free memory; on a CPU more than four blocks gain nothing."""
     free = describe_device(device).memory.available
-    fitting = int(free / 2 / _BYTES_PER_BLOCK)
+    fitting = int(free / 2 / BYTES_PER_BLOCK)
     return max(1, min(fitting, _CPU_BATCH if device.type == "cpu" else _LARGEST_BATCH))

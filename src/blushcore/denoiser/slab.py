@@ -24,6 +24,8 @@ _KEPT = 9
 """Planes at either side of the middle one that are kept: those beyond see too little around them."""
 _SERVED = 4
 """How far from the middle a slice may lie, in planes, that the slab serves too."""
+_NARROWEST = 64
+"""Voxels along a tile's side at least: a norm over a single voxel, after five poolings, is none."""
 _WIDEST = 128
 """Voxels along a tile's side at most; wider slices are tiled."""
 _MULTIPLE = 32
@@ -54,9 +56,15 @@ class Slab:
         tiles = _tiles(region)
         centre = [place[axis] for axis in self._others]
         self._left = sorted(tiles, key=lambda tile: _distance(tile, centre))
+        self._done = 0
         size = [len(self._planes), *region.shape]
         self._change = volumes.mask.new_zeros(size)
         self._weight = volumes.mask.new_zeros(size[1:])
+
+    @property
+    def tiles_done(self) -> int:
+        """How many of its tiles have been computed."""
+        return self._done
 
     @property
     def whole(self) -> bool:
@@ -85,6 +93,7 @@ class Slab:
             )
             self._add(change.movedim(self.axis, 0), tile)
             self._left.remove(tile)
+            self._done += 1
             yield
 
     def change(self, plane: int) -> Tensor | None:
@@ -118,15 +127,15 @@ def _tiles(region: Tensor) -> list[_Tile]:
     along = [torch.any(region, dim=1 - axis).nonzero().flatten() for axis in range(2)]
     if any(len(places) == 0 for places in along):
         return []
-    starts = [_starts(int(places[0]), int(places[-1]) + 1) for places in along]
-    return list(product(*starts))
+    rows, columns = (_starts(int(places[0]), int(places[-1]) + 1) for places in along)
+    return list(product(rows, columns))
 
 
 def _starts(low: int, high: int) -> list[tuple[int, int]]:
     """Stretches of one length that cover ``low <= i < high``, overlapping by two margins and more."""
     length = high - low
     if length <= _WIDEST:
-        size = -(-length // _MULTIPLE) * _MULTIPLE
+        size = max(_NARROWEST, -(-length // _MULTIPLE) * _MULTIPLE)
         return [(low - (size - length) // 2, size)]
     used = _WIDEST - 2 * MARGIN
     count = -(-(length - 2 * MARGIN) // used)

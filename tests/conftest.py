@@ -85,3 +85,19 @@ def shared_data() -> Path:
 def repository() -> Path:
     """The top folder of this checkout."""
     return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A weights file of a randomly initialised network: right in everything but what it has learnt."""
+    import torch
+
+    from blushcore.denoiser.network import BlushNetwork
+    from blushcore.denoiser.weights import weights_bytes
+
+    with torch.random.fork_rng():
+        torch.manual_seed(20)
+        state = BlushNetwork().state_dict()
+    path = tmp_path_factory.mktemp("weights") / "random.safetensors"
+    path.write_bytes(weights_bytes(state, name="random", version="0", training={"steps": 0}))
+    return path

@@ -84,10 +84,10 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise _odd(path, f"its model_state_dict is a {type(state).__name__}, not a dict")
     voxel_size, block_size = (_number(values, key, path) for key in ("voxel_size", "block_size"))
     require_grid(voxel_size, block_size, str(path))
-    no_mask = values.get("no_mask")
+    no_mask = None if values.get("no_mask") is None else bool(_number(values, "no_mask", path))
     return Checkpoint(
         tensors=_network_tensors(state, path),
-        no_mask=None if no_mask is None else bool(_number(values, "no_mask", path)),
+        no_mask=no_mask,
         file_name=path.name,
         sha256=sha256,
     )

@@ -42,14 +42,22 @@ def name_of_checkpoint(path: Path) -> str:
     return f"blush_{name}" if re.fullmatch(r"v\d[\w.]*", name) else name
 
 
-def download(target: Path, *, url: str = PUBLISHED_URL, sha256: str = PUBLISHED_SHA256) -> Iterator[Progress]:
+def download(target: Path, *, url: str | None = None, sha256: str | None = None) -> Iterator[Progress]:
     """Download the published checkpoint to `target`, which is complete and checked when the iteration ends.
+
+    Parameters
+    ----------
+    target
+        The file to write.
+    url, sha256
+        In place of `PUBLISHED_URL` and `PUBLISHED_SHA256`.
 
     Raises
     ------
     BlushError
         When the server cannot be reached or sends something else. `target` is not to be used then.
     """
+    url, sha256 = url or PUBLISHED_URL, sha256 or PUBLISHED_SHA256
     digest, done = hashlib.sha256(), 0
     try:
         with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as answer, target.open("wb") as file:

@@ -107,7 +107,7 @@ def _starts(low: int, high: int, used: int, step: int) -> list[int]:
 def _window(origin: Origin, shape: torch.Size | tuple[int, ...], margin: int) -> tuple[slice, slice, slice]:
     """Return the part of the map in the block at `origin`, less a margin."""
     z, y, x = (
-        slice(max(0, start + margin), max(0, min(n, start + BLOCK_SIZE - margin)))
+        slice(min(n, max(0, start + margin)), max(0, min(n, start + BLOCK_SIZE - margin)))
         for start, n in zip(origin, shape, strict=True)
     )
     return z, y, x

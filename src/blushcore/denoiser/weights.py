@@ -182,9 +182,9 @@ def require_shapes(
         Naming the first that is missing, not the network's, or of another shape.
     """
     what = f"{where} does not hold the weights of this network:"
-    for name in expected.keys() - shapes.keys():
+    for name in (name for name in expected if name not in shapes):
         raise BlushError(f"{what} it lacks {name}.")
-    for name in shapes.keys() - expected.keys():
+    for name in (name for name in shapes if name not in expected):
         raise BlushError(f"{what} it has {name}, which the network has not.")
     for name, shape in expected.items():
         if shapes[name] != shape:

@@ -51,7 +51,7 @@ class DenoiseParameters(Parameters):
     )
     diameter: PositiveFloat | None = Field(
         None,
-        description="Diameter of the particle (Å); beyond its sphere all is flat. By default as large as the box",
+        description="Diameter of the particle (Å); beyond its sphere all is flat. By default the box's",
     )
     mask: Path | None = Field(
         None, description="Soft mask on the map's grid, 0 to 1, used together with the sphere"
@@ -108,12 +108,12 @@ def denoise(params: DenoiseParameters, control: Control, _state: JobState | None
         yield Message(text=warning, level="warning")
     if min(volumes[0].voxel_size) < 0.97 * VOXEL_SIZE_ANGSTROM:
         yield Message(
-            text=f"The denoiser works at {VOXEL_SIZE_ANGSTROM:g} Å a voxel: the result holds nothing finer than "
-            f"{2 * VOXEL_SIZE_ANGSTROM:g} Å."
+            text=f"The denoiser works at {VOXEL_SIZE_ANGSTROM:g} Å a voxel: "
+            f"the result holds nothing finer than {2 * VOXEL_SIZE_ANGSTROM:g} Å."
         )
 
     artefacts: list[MapFile] = []
-    inside, blocks = np.zeros((), dtype=np.float32), 0
+    masks, blocks = [], 0
     for half, name in enumerate(names, start=1):
         yield from control.obey()
         role, stage = (
@@ -132,10 +132,10 @@ def denoise(params: DenoiseParameters, control: Control, _state: JobState | None
         artefacts.append(MapFile(role, name, volume.with_data(result.map.numpy())))
         blocks += result.blocks
         if params.mask_out:
-            inside = inside + result.mask.numpy() / len(names)
+            masks.append(result.mask)
     if params.mask_out:
-        header = artefacts[0].volume
-        artefacts.append(MapFile("mask", _relative(params.mask_out, params), header.with_data(inside)))
+        inside = artefacts[0].volume.with_data(torch.stack(masks).mean(dim=0).numpy())
+        artefacts.append(MapFile("mask", _relative(params.mask_out, params), inside))
     yield Finished(
         figures={
             "weights": info.name,

@@ -104,7 +104,7 @@ def simulate_half_maps(
             f"{statistics.resolution / 2:g} Å, and these are {voxel_size:g} Å."
         )
     frequency, directions = _frequencies(n, voxel_size)
-    coverage = _coverage(directions, statistics.views)
+    coverage = coverage_of_directions(directions, statistics.views)
     transfer = coverage / (coverage + _EDGE_OF_DIVISION)
     blurred = _local_blur(density, frequency, voxel_size, statistics, generator)
     damping = torch.exp(-statistics.b_factor / 4 * frequency**2)
@@ -188,12 +188,21 @@ def _frequencies(n: int, voxel_size: float) -> tuple[Tensor, tuple[Tensor, Tenso
     return frequency, (kx / safe, ky / safe, kz / safe)
 
 
-def _coverage(directions: tuple[Tensor, Tensor, Tensor], views: tuple[PreferredView, ...]) -> Tensor:
-    """How densely each direction of Fourier space is seen, of mean about 1 over directions.
+def coverage_of_directions(
+    directions: tuple[Tensor, Tensor, Tensor], views: tuple[PreferredView, ...]
+) -> Tensor:
+    """Return how densely each direction of Fourier space is seen, with mean 1 over all directions.
 
     A view along d sees the plane across d. For a Watson distribution of views about u the density of planes
     through direction k is its mean over the great circle across k: with q = 1 − (k·u)², that is
     exp(κ(q − 1))·I₀ᵉ(κq/2), I₀ᵉ the exponentially scaled Bessel function.
+
+    Parameters
+    ----------
+    directions
+        Components x, y, z of unit vectors, broadcastable.
+    views
+        Clusters of views, besides uniform ones of weight 1.
     """
     x, y, z = directions
     total, norm = torch.ones_like(x * y * z), 1.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -38,9 +39,13 @@ def read_structure(path: Path | str) -> gemmi.Model:
     if not path.is_file():
         raise BlushError(f"There is no atomic model at {path}.", "Give a .pdb or .cif file (gzip is fine).")
     try:
-        structure = gemmi.read_structure(str(path))
-    except (RuntimeError, ValueError, OSError) as error:
-        reason = str(error).splitlines()[0]
+        if path.suffix == ".gz":
+            # gemmi takes a truncated file for a shorter one.
+            structure = gemmi.read_structure_string(gzip.decompress(path.read_bytes()).decode("latin-1"))
+        else:
+            structure = gemmi.read_structure(str(path))
+    except (RuntimeError, ValueError, OSError, EOFError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
         raise BlushError(f"{path} cannot be read as an atomic model ({reason}).") from error
     structure.setup_entities()
     structure.remove_waters()

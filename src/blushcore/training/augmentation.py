@@ -77,9 +77,9 @@ def prepare_volume(pair: HalfMapPair, generator: np.random.Generator, *, clean_t
     """
     torch_generator = torch.Generator().manual_seed(int(generator.integers(2**63)))
     shape = pair.half1.shape
-    wave_vector = _wave_vector(shape[0])
+    wave_vector = wave_vector_grid(shape[0])
     frequency = torch.sqrt(sum(k**2 for k in wave_vector))  # type: ignore[arg-type]
-    input_filter, target_filter = _draw_filters(wave_vector, frequency, pair.resolution, generator)
+    input_filter, target_filter = draw_filters(wave_vector, frequency, pair.resolution, generator)
     keep_coarse = _gaussian_filter(frequency, _SOLVENT_LOWPASS_ANGSTROM)
     sphere = _draw_sphere(pair, generator)
 
@@ -124,18 +124,18 @@ def cut_block(volume: PreparedVolume, generator: np.random.Generator) -> Block:
             continue
         break
     k = int(generator.integers(2))
-    turn = _CUBE_ROTATIONS[generator.integers(len(_CUBE_ROTATIONS))]
+    turn = CUBE_ROTATIONS[generator.integers(len(CUBE_ROTATIONS))]
     parts = (volume.inputs[k], volume.local_std[k], volume.targets[k], volume.mask)
-    return Block(*(_turned(part[window], turn).float().contiguous() for part in parts))
+    return Block(*(turned(part[window], turn).float().contiguous() for part in parts))
 
 
-def _draw_filters(
+def draw_filters(
     wave_vector: tuple[Tensor, Tensor, Tensor],
     frequency: Tensor,
     resolution: float,
     generator: np.random.Generator,
 ) -> tuple[Tensor, Tensor]:
-    """H_C of the input and H_C̄ of the target.
+    """Draw H_C of the input and H_C̄ of the target, both on the half grid of `wave_vector_grid`.
 
     Both are Gaussians with axes of their own; the target's is nowhere sharper. Some inputs are not filtered but
     cut off sharply beyond the resolution, as the reconstructions within a refinement are, and some are
@@ -187,8 +187,8 @@ def _draw_sphere(pair: HalfMapPair, generator: np.random.Generator) -> Tensor:
     return soft_sphere((n, n, n), min(radius, n / 2 - edge), edge)
 
 
-def _wave_vector(n: int) -> tuple[Tensor, Tensor, Tensor]:
-    """(kx, ky, kz) in 1/Å on the half grid of `rfftn`, broadcastable."""
+def wave_vector_grid(n: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return (kx, ky, kz) in 1/Å on the half grid of `rfftn` of a box at the network's voxel size."""
     full, half = torch.fft.fftfreq(n, VOXEL_SIZE_ANGSTROM), torch.fft.rfftfreq(n, VOXEL_SIZE_ANGSTROM)
     return half[None, None, :], full[None, :, None], full[:, None, None]
 
@@ -226,9 +226,10 @@ def _cube_rotations() -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
     return rotations
 
 
-_CUBE_ROTATIONS = _cube_rotations()
+CUBE_ROTATIONS = _cube_rotations()
 
 
-def _turned(block: Tensor, turn: tuple[tuple[int, ...], tuple[int, ...]]) -> Tensor:
+def turned(block: Tensor, turn: tuple[tuple[int, ...], tuple[int, ...]]) -> Tensor:
+    """Turn ``(z, y, x)`` by one of `CUBE_ROTATIONS`."""
     permutation, flips = turn
     return block.permute(permutation).flip(flips) if flips else block.permute(permutation)

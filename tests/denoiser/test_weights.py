@@ -52,6 +52,14 @@ def test_what_was_written_is_read(tmp_path):
     assert not any(parameter.requires_grad for parameter in network.parameters())
 
 
+def test_a_network_in_channels_last_order_is_written_and_read(network, tmp_path):
+    """The order that loaded networks are in: a 1³ convolution's strides are odd then."""
+    path = tmp_path / "again.safetensors"
+    path.write_bytes(weights_bytes(network.state_dict(), name="again", version="1", training={}))
+    again = load_network(path)[0].state_dict()
+    assert all(torch.equal(tensor, again[name]) for name, tensor in network.state_dict().items())
+
+
 def test_half_precision_is_the_nearest(random_weights, network):
     with safe_open(str(random_weights), framework="pt") as file:
         stored = file.get_tensor("inc.double_conv.conv1.weight")

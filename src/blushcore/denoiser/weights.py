@@ -211,7 +211,11 @@ def weights_bytes(
         In which the tensors are stored; half precision changes the output by less than the network's own
         bfloat16 arithmetic does.
     """
-    stored = {key: tensors[key].detach().cpu().to(dtype).contiguous() for key in sorted(tensors)}
+    # A clone: `contiguous` leaves a 1³ convolution in channels-last strides, which cannot be viewed as bytes.
+    stored = {
+        key: tensors[key].detach().cpu().to(dtype).clone(memory_format=torch.contiguous_format)
+        for key in sorted(tensors)
+    }
     metadata = {
         "format": _FORMAT,
         "name": name,

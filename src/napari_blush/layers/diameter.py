@@ -165,6 +165,7 @@ class DiameterCircle:
             width=3.0 if bright else 2.0,
             colour=_COLOUR_HELD if bright else _COLOUR,
             words=(Words(f"{self._diameter:.0f} Å", corner, "left"),),
+            per_pixel=view.per_pixel,
         )
 
     def _in_3d(self) -> Drawing:

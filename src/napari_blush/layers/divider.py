@@ -145,6 +145,7 @@ class Divider:
             discs=np.array([(middle, self._at)]),
             disc_size=_HANDLE_PX,
             words=words if seen_high - seen_low > 3 * _LABEL_ROOM_PX * px else (),
+            per_pixel=px,
         )
 
 

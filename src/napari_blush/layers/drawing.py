@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _SHADE = (0.0, 0.0, 0.0, 0.75)
 _CLEAR = (0.0, 0.0, 0.0, 0.0)
 _FONT_POINTS = 10
+_ASIDE = [(x, y, 0.0) for x in (-1.0, 0.0, 1.0) for y in (-1.0, 0.0, 1.0) if (x, y) != (0, 0)]
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ class Drawing:
         Their diameter in pixels.
     words
         Texts.
+    per_pixel
+        World units a pixel: how far their shade reaches.
     """
 
     lines: tuple[NDArray[np.floating], ...] = ()
@@ -63,6 +66,7 @@ class Drawing:
     discs: NDArray[np.floating] = field(default_factory=lambda: np.empty((0, 2)))
     disc_size: float = 26.0
     words: tuple[Words, ...] = ()
+    per_pixel: float = 1.0
 
 
 class DrawingOverlay(SceneOverlay):
@@ -148,9 +152,10 @@ class VispyDrawingOverlay(ViewerOverlayMixin, VispySceneOverlay):
             if not words:
                 continue
             points = _as_vispy(np.array([one.at for one in words], dtype=np.float64))
-            for part in (shade, text):
-                part.text, part.pos = [one.text for one in words], points
-            text.color = drawing.colour
+            texts = [one.text for one in words]
+            text.text, text.pos, text.color = texts, points, drawing.colour
+            around = [points + np.float32(drawing.per_pixel) * np.array(aside) for aside in _ASIDE]
+            shade.text, shade.pos = texts * len(_ASIDE), np.concatenate(around)
 
 
 def _as_vispy(points: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -73,7 +73,7 @@ class SplitView:
             contrast_limits=before.contrast_limits,
             gamma=before.gamma,
             colormap=before.colormap,
-            interpolation2d="nearest",  # any other would blend the two at the divider
+            interpolation2d=before.interpolation2d,
             multiscale=False,
             rgb=False,
             metadata={METADATA: {"split_view": True}},

@@ -18,6 +18,10 @@ _GAP_PX = 34
 class ResolutionAxis(pg.AxisItem):
     """Å over an axis that runs in 1/Å; round values, as many as have room."""
 
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(orientation="top", **kwargs)
+        self.enableAutoSIPrefix(False)
+
     def tickValues(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, list[float]]]:  # noqa: N802, N803
         """Return the places (1/Å) of round resolutions between two frequencies; `size` in pixels."""
         frequencies = [1 / a for a in resolution_ticks(minVal, maxVal, gap=_GAP_PX / max(size, 1.0))]

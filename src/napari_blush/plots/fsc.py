@@ -11,22 +11,23 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyqtgraph as pg
-from qtpy.QtCore import QPointF, Qt
+from qtpy.QtCore import QPointF, QSize, Qt
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
 from blushcore.protocol import BlushError
 from blushcore.volumes import atomic_file
 from napari_blush.notices import say_error
 from napari_blush.plots.axes import ResolutionAxis, frequency_axis
+from napari_blush.plots.fsc_figure import fsc_figure
 from napari_blush.plots.theme import Palette, current_palette, follow_theme
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from napari.components import ViewerModel
     from numpy.typing import ArrayLike
 
 HALF_MAP_THRESHOLD = 0.143
+_AXIS_PX = 38
+"""Height of an axis with its label."""
 _DASHES = {"solid": Qt.PenStyle.SolidLine, "dashed": Qt.PenStyle.DashLine, "dotted": Qt.PenStyle.DotLine}
 _FORMATS = "Picture (*.png);;Drawing (*.svg);;Table (*.csv)"
 
@@ -48,6 +49,9 @@ class Curve:
         How the line is drawn.
     width
         In pixels.
+    quote_resolution
+        Whether the plot says where the curve crosses the threshold. Not for denoised halves: their FSC is no
+        resolution estimate.
     """
 
     name: str
@@ -55,6 +59,7 @@ class Curve:
     colour: str | int | None = None
     style: Literal["solid", "dashed", "dotted"] = "solid"
     width: float = 2.0
+    quote_resolution: bool = True
 
 
 class FscPlot(QWidget):
@@ -79,9 +84,7 @@ class FscPlot(QWidget):
         self._viewer = viewer
         self._palette = current_palette(viewer)
 
-        self._graphics = pg.PlotWidget(
-            axisItems={"bottom": frequency_axis(), "top": ResolutionAxis(orientation="top")}
-        )
+        self._graphics = pg.PlotWidget(axisItems={"bottom": frequency_axis(), "top": ResolutionAxis()})
         self._plot: pg.PlotItem = self._graphics.getPlotItem()
         self._plot.setMenuEnabled(False)
         self._plot.hideButtons()
@@ -90,6 +93,9 @@ class FscPlot(QWidget):
         self._plot.getAxis("right").setStyle(showValues=False, tickLength=0)
         self._plot.getAxis("left").enableAutoSIPrefix(False)
         self._plot.getAxis("left").setTickSpacing(0.2, 0.2)
+        for name in ("bottom", "top"):
+            self._plot.getAxis(name).setHeight(_AXIS_PX)
+        self._plot.layout.setContentsMargins(2, 4, 14, 8)
         self._plot.setLimits(yMin=-1.1, yMax=1.1)
         self._legend = self._plot.addLegend(offset=(-12, 10), labelTextSize="9pt")
         self._warning = QLabel()
@@ -110,10 +116,14 @@ class FscPlot(QWidget):
         layout.addWidget(self._graphics, 1)
         layout.addLayout(below)
         layout.addWidget(self._warning)
-        self.setMinimumHeight(240)
+        self.setMinimumSize(260, 240)
         self._graphics.scene().sigMouseMoved.connect(self._on_hover)
         self._graphics.scene().sigMouseClicked.connect(self._on_click)
         follow_theme(self, self._apply, viewer)
+
+    def sizeHint(self) -> QSize:  # noqa: N802
+        """Leave most of the window to the maps."""
+        return QSize(420, 340)
 
     # --- what is shown ----------------------------------------------------------------------------------------
 
@@ -181,7 +191,10 @@ class FscPlot(QWidget):
         found = [
             f"{curve.name}: {crossing_angstrom(curve.values, self._box_size_angstrom, self._threshold)}"
             for curve in self._curves
+            if curve.quote_resolution
         ]
+        if not found:
+            return " "
         return f"at {self._threshold:g}  —  " + "   ".join(found)
 
     # --- drawing ----------------------------------------------------------------------------------------------
@@ -266,7 +279,7 @@ class FscPlot(QWidget):
     # --- export -----------------------------------------------------------------------------------------------
 
     def export(self, path: str | Path) -> None:
-        """Write what is shown; the name's ending says how: ``.png`` or ``.svg`` a picture, ``.csv`` a table.
+        """Write the curves; the name's ending says how: ``.png`` or ``.svg`` a figure, ``.csv`` a table.
 
         Raises
         ------
@@ -274,37 +287,18 @@ class FscPlot(QWidget):
             If the ending is another, or the file cannot be written; what was there before is then untouched.
         """
         path = Path(path)
-        writers: dict[str, Callable[[], bytes]] = {".png": self._png, ".svg": self._svg, ".csv": self._csv}
-        writer = writers.get(path.suffix.lower())
-        if writer is None:
+        ending = path.suffix.lower()
+        if ending == ".csv":
+            content = self._csv()
+        elif ending in (".png", ".svg"):
+            content = fsc_figure(self._curves, self._box_size_angstrom, self._threshold, ending[1:])
+        else:
             raise BlushError(
-                f"The curves were not exported: {path.name} ends in none of {', '.join(writers)}.",
+                f"The curves were not exported: {path.name} ends in none of .png, .svg and .csv.",
                 "Give another name.",
             )
-        content = writer()
         with atomic_file(path) as file:
             file.write(content)
-
-    def _png(self) -> bytes:
-        from pyqtgraph.exporters import ImageExporter
-        from qtpy.QtCore import QBuffer, QByteArray, QIODevice
-
-        exporter = ImageExporter(self._plot)
-        exporter.parameters()["width"] = max(1200, int(self._plot.width()))
-        exporter.parameters()["antialias"] = True
-        image = exporter.export(toBytes=True)
-        content = QByteArray()
-        buffer = QBuffer(content)
-        buffer.open(QIODevice.OpenModeFlag.WriteOnly)
-        image.save(buffer, "PNG")
-        buffer.close()
-        return bytes(content.data())
-
-    def _svg(self) -> bytes:
-        from pyqtgraph.exporters import SVGExporter
-
-        exported = SVGExporter(self._plot).export(toBytes=True)
-        return exported if isinstance(exported, bytes) else str(exported).encode()
 
     def _csv(self) -> bytes:
         text = io.StringIO()

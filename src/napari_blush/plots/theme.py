@@ -35,8 +35,8 @@ class Palette:
     curves: tuple[str, ...]
 
 
-_CURVES_ON_DARK = ("#6cb6ff", "#f2a65a", "#9aa3ad", "#e58fb1", "#5fd0a5")
-_CURVES_ON_LIGHT = ("#0b4f8a", "#c65d00", "#6d747c", "#a8437a", "#00795b")
+CURVES_ON_DARK = ("#6cb6ff", "#f2a65a", "#9aa3ad", "#e58fb1", "#5fd0a5")
+CURVES_ON_LIGHT = ("#0b4f8a", "#c65d00", "#6d747c", "#a8437a", "#00795b")
 
 
 def palette_of(theme_id: str) -> Palette:
@@ -52,7 +52,7 @@ def palette_of(theme_id: str) -> Palette:
         background=background.name(),
         ink=_mixed(text, background, 0.12),
         faint=_mixed(text, background, 0.55),
-        curves=_CURVES_ON_DARK if is_dark else _CURVES_ON_LIGHT,
+        curves=CURVES_ON_DARK if is_dark else CURVES_ON_LIGHT,
     )
 
 

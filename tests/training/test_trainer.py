@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from tiny_network import tiny_network
 
 from blushcore.protocol import BlushError, JobState
 from blushcore.training.trainer import Schedule, Trainer, draw_recycles, new_network
+from tiny_training import tiny_network
 
 SHAPE = (2, 12, 12, 12)
 

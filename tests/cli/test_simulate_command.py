@@ -1,0 +1,32 @@
+"""``blush simulate`` from its command line."""
+
+from __future__ import annotations
+
+import json
+
+from blushcore.cli import main
+from synthetic_models import write_bundle
+
+NAMES = ["half1.mrc", "half2.mrc", "mask.mrc", "signal.mrc", "simulation.json", "truth.mrc"]
+
+
+def test_it_writes_its_files_and_says_what_resolution_came_out(tmp_path, capsys):
+    model, out = write_bundle(tmp_path / "bundle.pdb"), tmp_path / "out"
+    words = ["simulate", str(model), "-o", str(out), "--resolution", "6", "--voxel-size", "1.5", "--json"]
+    assert main(words) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["outcome"] == "done"
+    assert 4.5 < result["figures"]["fsc_resolution"] < 8
+    assert sorted(path.name for path in out.iterdir()) == NAMES
+    assert main(words) == 1  # nothing is overwritten
+    assert "exists already" in capsys.readouterr().err
+    assert main([*words, "--overwrite"]) == 0
+
+
+def test_wrong_usage_is_told_in_a_sentence(tmp_path, capsys):
+    model = write_bundle(tmp_path / "bundle.pdb")
+    assert main(["simulate", str(model), "-o", str(tmp_path / "out"), "--preferred-views", "sideways"]) == 2
+    assert "--preferred-views: 'sideways' is neither none, mild, strong nor" in capsys.readouterr().err
+    assert main(["simulate", str(model), "-o", str(tmp_path / "out"), "--resolution", "0"]) == 2
+    assert main(["simulate", str(tmp_path / "no.pdb"), "-o", str(tmp_path / "out")]) == 1
+    assert "There is no atomic model" in capsys.readouterr().err

@@ -62,7 +62,7 @@ class SplitView:
         self._limits_of_after = tuple(after.contrast_limits)
         after.contrast_limits, after.gamma = before.contrast_limits, before.gamma
 
-        self._array = SplitArray(lambda: before.data, lambda: after.data, before.data.shape)
+        self._array = SplitArray(before.data, after.data)
         self.layer = Image(
             self._array,
             name=f"{before.name} | {after.name}",
@@ -212,10 +212,12 @@ class SplitView:
     # --- the layers' life -------------------------------------------------------------------------------------
 
     def _on_data(self, event: Any = None) -> None:
+        # Until here the view shows the arrays that it has: napari draws it before it tells of new ones.
         if self.before.data.shape != self._array.shape or self.after.data.shape != self._array.shape:
             self.close()
-        else:
-            self.refresh()
+            return
+        self._array.before, self._array.after = self.before.data, self.after.data
+        self.refresh()
 
     def _on_removed(self, event: Any) -> None:
         if unwrapped(event.value) in (self.before, self.after, self.layer):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,12 +14,14 @@ class SplitArray:
     Parameters
     ----------
     before, after
-        Return the two arrays, of one shape. They are asked at every indexing: what they return may change.
-    shape
-        That shape.
+        The two arrays, of one shape; they are not copied.
+    axis
+        Where the boundary lies at first.
 
     Attributes
     ----------
+    before, after
+        May be replaced by others of that shape.
     axis
         The axis across which the boundary lies.
     boundary
@@ -29,14 +30,12 @@ class SplitArray:
 
     dtype = np.dtype(np.float32)
 
-    def __init__(
-        self, before: Callable[[], Any], after: Callable[[], Any], shape: tuple[int, ...], *, axis: int = -1
-    ) -> None:
-        self._before, self._after = before, after
-        self.shape = shape
-        self.ndim = len(shape)
+    def __init__(self, before: Any, after: Any, *, axis: int = -1) -> None:
+        self.before, self.after = before, after
+        self.shape: tuple[int, ...] = tuple(before.shape)
+        self.ndim = len(self.shape)
         self.axis = axis % self.ndim
-        self.boundary = shape[self.axis] // 2
+        self.boundary = self.shape[self.axis] // 2
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -50,18 +49,18 @@ class SplitArray:
         along = keys[self.axis]
         if not isinstance(along, slice):
             index = int(along) % self.shape[self.axis]
-            source = self._before() if index < self.boundary else self._after()
+            source = self.before if index < self.boundary else self.after
             return np.asarray(source[tuple(keys)], dtype=np.float32)
 
         wanted = np.arange(*along.indices(self.shape[self.axis]))
-        composed = np.array(self._after()[tuple(keys)], dtype=np.float32)
+        composed = np.array(self.after[tuple(keys)], dtype=np.float32)
         # Axes that are indexed by numbers are gone from the result.
         axis = sum(isinstance(one, slice) for one in keys[: self.axis])
         at = [slice(None)] * composed.ndim
         first = np.flatnonzero(wanted < self.boundary)
         if first.size:  # one run, whichever way the slice goes
             at[axis] = slice(int(first[0]), int(first[-1]) + 1)
-            composed[tuple(at)] = np.asarray(self._before()[tuple(keys)], dtype=np.float32)[tuple(at)]
+            composed[tuple(at)] = np.asarray(self.before[tuple(keys)], dtype=np.float32)[tuple(at)]
         return composed
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:

@@ -1,0 +1,33 @@
+"""Viewers for the tests of the plugin: real ones, through the proxy that napari gives to plugins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from blushcore.volumes import MapHeader, Volume
+
+
+@pytest.fixture
+def make_viewer(make_napari_viewer_proxy: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Make viewers, shown or not; widgets that outlive them fail the test, and so does what vispy only logs."""
+    monkeypatch.setenv("NAPARI_STRICT_QT", "raise")
+    return make_napari_viewer_proxy
+
+
+@pytest.fixture
+def no_log_errors(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Fail on errors in the log: vispy reports those of OpenGL nowhere else."""
+    yield
+    assert [record.getMessage() for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")] == []
+
+
+@pytest.fixture
+def two_maps() -> tuple[Volume, Volume]:
+    """Two maps (12, 14, 16) of 2 Å a voxel at (−10, 0, 30) Å; the first is 0 to 1, the second 100 more."""
+    values = np.random.default_rng(5).random((12, 14, 16)).astype(np.float32)
+    one = Volume(values, (2.0, 2.0, 2.0), MapHeader(origin=(-10.0, 0.0, 30.0), labels=("from elsewhere",)))
+    return one, one.with_data(values + 100)

@@ -139,7 +139,7 @@ def draw_filters(
 
     Both are Gaussians with axes of their own; the target's is nowhere sharper. Some inputs are not filtered but
     cut off sharply beyond the resolution, as the reconstructions within a refinement are, and some are
-    sharpened.
+    sharpened. Targets end about the resolution: what no input could tell would only add noise to the gradient.
     """
     kind = generator.random()
     stretch = np.exp(generator.normal(0, 0.15, 3))
@@ -147,10 +147,11 @@ def draw_filters(
         edges = resolution * np.exp(generator.uniform(np.log(0.5), np.log(1.3))) * stretch
         frame = random_rotation(generator)
         input_filter = _anisotropic_gaussian(wave_vector, edges, frame)
-        target_filter = _anisotropic_gaussian(wave_vector, edges * generator.uniform(1.0, 1.15, 3), frame)
+        edges = np.maximum(edges * generator.uniform(1.0, 1.15, 3), 0.95 * resolution)
+        target_filter = _anisotropic_gaussian(wave_vector, edges, frame)
     else:
         input_filter = torch.ones_like(frequency)
-        edges = resolution * generator.uniform(0.55, 0.75) * stretch
+        edges = resolution * generator.uniform(0.85, 1.05) * stretch
         target_filter = _anisotropic_gaussian(wave_vector, edges, random_rotation(generator))
     if 0.3 < kind < 0.75:
         cut = (1 / resolution) * generator.uniform(1.05, 1.8)

@@ -107,6 +107,8 @@ class CompareWidget(QWidget):
             kept = box.findData(chosen) if chosen is not None else -1
             box.setCurrentIndex(kept if kept >= 0 else min(number, len(maps) - 1))
         enough = len(maps) > 1
+        if enough and self._left.currentIndex() == self._right.currentIndex():
+            self._right.setCurrentIndex((self._left.currentIndex() + 1) % len(maps))
         self._button.setEnabled(enough)
         if self._split is None:
             self._message.setText(_HINT if enough else _TOO_FEW)

@@ -91,8 +91,11 @@ def map_name(path: Path) -> str:
 
 def _image_layer(path: Path) -> LayerData:
     images = read_star_images(path) if path.suffix.lower() == ".star" else ImageStack(path)
-    warn(images.warnings)
     size = images.pixel_size
+    unknown = (
+        [] if size is not None else [f"The pixel size of {path.name} is not known: it is shown in pixels."]
+    )
+    warn([*images.warnings, *unknown])
     details: dict[str, Any] = {"path": str(path.absolute()), "voxel_size_known": size is not None}
     if isinstance(images, StarImages):
         details |= {"particles": images.table, "optics": images.optics}

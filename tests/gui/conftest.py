@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,3 +32,13 @@ def two_maps() -> tuple[Volume, Volume]:
     values = np.random.default_rng(5).random((12, 14, 16)).astype(np.float32)
     one = Volume(values, (2.0, 2.0, 2.0), MapHeader(origin=(-10.0, 0.0, 30.0), labels=("from elsewhere",)))
     return one, one.with_data(values + 100)
+
+
+@pytest.fixture
+def particle_set(tmp_path: Path) -> Path:
+    """A STAR file whose stacks lie in its project, as RELION has it."""
+    from particle_files import write_particle_set
+
+    project = tmp_path / "project"
+    project.mkdir()
+    return write_particle_set(project)

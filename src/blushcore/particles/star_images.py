@@ -52,7 +52,7 @@ class StarImages(LazyImages):
         if len(sizes) > 1:
             listed = ", ".join(f"{size:g}" for size in sizes)
             warnings.append(
-                f"The images of {path.name} have several pixel sizes ({listed} Å): shown in pixels."
+                f"The images of {path.name} have several pixel sizes ({listed} Å)."
             )
         self.warnings = tuple(warnings)
 

@@ -147,7 +147,7 @@ def draw_filters(
         edges = resolution * np.exp(generator.uniform(np.log(0.5), np.log(1.3))) * stretch
         frame = random_rotation(generator)
         input_filter = _anisotropic_gaussian(wave_vector, edges, frame)
-        edges = np.maximum(edges * generator.uniform(1.0, 1.15, 3), 0.95 * resolution)
+        edges = np.maximum(edges, 0.95 * resolution) * generator.uniform(1.0, 1.15, 3)
         target_filter = _anisotropic_gaussian(wave_vector, edges, frame)
     else:
         input_filter = torch.ones_like(frequency)

@@ -1,0 +1,302 @@
+"""The layers of a denoising: what is shown of previews and results, made once and updated in place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from psygnal import Signal
+
+from blushcore.protocol import BlushError
+from blushcore.volumes import Volume
+from napari_blush.background import Background
+from napari_blush.denoise_results import Result
+from napari_blush.denoise_states import Picture
+from napari_blush.layers.maps import METADATA, add_or_update_map, find_map
+from napari_blush.layers.split import SplitView
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Image
+
+KEY = "denoise"
+"""What the keys of this module's layers begin with."""
+_MASK_COLORMAP, _DIFFERENCE_COLORMAP = "viridis", "twilight_shifted"
+_DIFFERENCE_SIGMAS = 3.0
+
+
+@dataclass
+class _Wanted:
+    """What somebody wants to see beside the denoised map."""
+
+    split: bool = True
+    difference: bool = False
+    mask: bool = False
+    strength: float = 1.0
+    compare_with: Result | None = None
+    """What stands left of the divider; None for the input."""
+
+
+class DenoiseLayers:
+    """Shows previews and results of one map (or two halves) in a viewer.
+
+    Everything that runs over whole maps is done by `background`.
+
+    Parameters
+    ----------
+    viewer
+        Where the layers are.
+    background
+        For arithmetic on whole maps.
+    """
+
+    split_changed = Signal(bool)
+    """The split view was opened, or closed, also by itself."""
+    failed = Signal(str)
+    """A sentence: something could not be shown."""
+    changed = Signal()
+    """The layers show what was asked for last."""
+
+    def __init__(self, viewer: ViewerModel, background: Background) -> None:
+        self._viewer = viewer
+        self._background = background
+        self._source: Image | None = None
+        self._volume: Volume | None = None
+        self._name = ""
+        self._group = ""
+        self._split: SplitView | None = None
+        self._patches: dict[tuple[int, int], NDArray[np.float32]] = {}
+        self._previewing = False
+        self.wanted = _Wanted()
+        self.result: Result | None = None
+
+    # --- what is shown ----------------------------------------------------------------------------------------
+
+    @property
+    def denoised(self) -> Image | None:
+        """The layer of the denoised map, if there is one."""
+        return find_map(self._viewer, self._key("map"))
+
+    @property
+    def split(self) -> SplitView | None:
+        """The split view that is open."""
+        return self._split
+
+    def _key(self, role: str) -> str:
+        return f"{KEY}/{self._group}/{role}"
+
+    def follow(self, source: Image | None, volume: Volume | None, name: str) -> None:
+        """Show what is done to another map from now on; layers of the one before stay as they are."""
+        self.end_split()
+        self._source, self._volume, self._name = source, volume, name
+        self._group = "" if source is None else str(source.unique_id)
+        self.result = None
+        self._patches.clear()
+        self._previewing = False
+        self.wanted.compare_with = None
+
+    # --- previews ---------------------------------------------------------------------------------------------
+
+    def begin_preview(self) -> None:
+        """Show the input in the denoised map's layer: pictures will come slice by slice."""
+        volume = self._volume
+        if volume is None:
+            return
+        self._previewing = True
+        self._patches.clear()
+        self.result = None
+
+        def show(array: NDArray[np.float32]) -> None:
+            if not self._previewing:
+                return
+            for (axis, index), values in self._patches.items():
+                _slice(array, axis, index)[...] = values
+            add_or_update_map(
+                self._viewer,
+                self._key("map"),
+                volume.with_data(array),
+                name=f"{self._name} denoised (preview)",
+                details={"denoising": None},
+            )
+            self._show_split()
+            self.changed.emit()
+
+        self._background.run(lambda: np.array(volume.data), show, self._say, instead_of="map")
+
+    def show_picture(self, picture: Picture) -> None:
+        """Show a slice of the preview."""
+        self._patches[picture.axis, picture.index] = picture.values
+        layer = self.denoised
+        if not self._previewing or layer is None or layer.data.shape != self._shape:
+            return  # `begin_preview` will put it in
+        if layer.metadata[METADATA].get("denoising") is not None:
+            return  # still the result before
+        _slice(layer.data, picture.axis, picture.index)[...] = picture.values
+        layer.refresh(thumbnail=False, highlight=False, extent=False)
+        if self._split is not None:
+            self._split.refresh()
+
+    def end_preview(self) -> None:
+        """Let what was previewed stand as it is."""
+        self._previewing = False
+
+    @property
+    def _shape(self) -> tuple[int, ...]:
+        return () if self._volume is None else self._volume.shape
+
+    # --- results ----------------------------------------------------------------------------------------------
+
+    def show_result(self, result: Result) -> None:
+        """Show a result, as `wanted`."""
+        self._previewing = False
+        self.result = result
+        self.update()
+
+    def update(self) -> None:
+        """Show the result as it is `wanted` now."""
+        result, wanted = self.result, self.wanted
+        if result is None:
+            self._show_split()
+            return
+        strength, group = wanted.strength, self._group
+        halves = len(result.maps) == 2
+        difference_wanted = wanted.difference
+        other = wanted.compare_with if wanted.split else None
+
+        def compute() -> dict[str, NDArray[np.float32]]:
+            arrays = {"map": result.blended(0, strength)}
+            if halves:
+                arrays["half2"] = result.blended(1, strength)
+            if difference_wanted:
+                arrays["difference"] = result.change(0, strength)
+            if other is not None:
+                arrays["other"] = other.blended(0, 1.0)
+            return arrays
+
+        def show(arrays: dict[str, NDArray[np.float32]]) -> None:
+            if result is self.result and group == self._group:
+                self._show_arrays(result, arrays, strength)
+
+        self._background.run(compute, show, self._say, instead_of="map")
+
+    def _show_arrays(self, result: Result, arrays: dict[str, NDArray[np.float32]], strength: float) -> None:
+        source = result.sources[0]
+        details = {"denoising": result.record(strength)}
+        if "half2" in arrays:
+            second = result.sources[1].with_data(arrays["half2"])
+            self._show("half2", second, f"{result.names[1]} denoised", visible=False, details=details)
+        self._show("map", source.with_data(arrays["map"]), f"{self._name} denoised", details=details)
+        if "difference" in arrays:
+            layer = self._show(
+                "difference",
+                source.with_data(arrays["difference"]),
+                f"{self._name} difference (denoised − input)",
+                colormap=_DIFFERENCE_COLORMAP,
+                details=details,
+            )
+            _make_symmetric(layer)
+        self._set_visible("difference", self.wanted.difference)
+        if self.wanted.mask:
+            mask = source.with_data(result.mask)
+            self._show(
+                "mask", mask, f"{self._name} solvent mask (network)", colormap=_MASK_COLORMAP, details=details
+            ).opacity = 0.5
+        self._set_visible("mask", self.wanted.mask)
+        if "other" in arrays and self.wanted.compare_with is not None:
+            other = self.wanted.compare_with
+            name = f"{self._name} denoised (#{other.number})"
+            self._show(
+                "other", source.with_data(arrays["other"]), name, details={"denoising": other.record(1.0)}
+            )
+        self._show_split()
+        self.changed.emit()
+
+    def _show(
+        self,
+        role: str,
+        volume: Volume,
+        name: str,
+        *,
+        colormap: str = "gray",
+        visible: bool = True,
+        details: Mapping[str, object],
+    ) -> Image:
+        return add_or_update_map(
+            self._viewer,
+            self._key(role),
+            volume,
+            name=name,
+            colormap=colormap,
+            visible=visible,
+            details=details,
+        )
+
+    def _set_visible(self, role: str, visible: bool) -> None:
+        layer = find_map(self._viewer, self._key(role))
+        if layer is not None and layer.visible != visible:
+            layer.visible = visible
+
+    # --- before and after -------------------------------------------------------------------------------------
+
+    def _show_split(self) -> None:
+        """Open, close or renew the split view, as `wanted`."""
+        before: Image | None = self._source
+        if self.wanted.compare_with is not None:
+            before = find_map(self._viewer, self._key("other"))
+        after = self.denoised
+        if not self.wanted.split or before is None or after is None or before not in self._viewer.layers:
+            self.end_split()
+            return
+        if self._split is not None and self._split.before is before and self._split.after is after:
+            return
+        self.end_split()
+        try:
+            self._split = SplitView(self._viewer, before, after)
+        except BlushError as error:
+            self.failed.emit(str(error))
+            return
+        self._split.closed.connect(self._on_split_closed)
+        self.split_changed.emit(True)
+
+    def end_split(self) -> None:
+        """Close the split view."""
+        split, self._split = self._split, None
+        if split is not None:
+            split.closed.disconnect(self._on_split_closed)
+            split.close()
+            self.split_changed.emit(False)
+
+    def _on_split_closed(self) -> None:
+        self._split = None
+        self.wanted.split = False
+        self.split_changed.emit(False)
+
+    def _say(self, error: Exception) -> None:
+        self.failed.emit(f"It cannot be shown: {error}.")
+
+    def volumes_to_save(self, result: Result) -> Callable[[], list[Volume]]:
+        """Return what computes a result's maps at the strength in force, with the headers of their inputs."""
+        strength = self.wanted.strength
+        return lambda: [
+            source.with_data(result.blended(index, strength)) for index, source in enumerate(result.sources)
+        ]
+
+
+def _slice(array: NDArray[np.float32], axis: int, index: int) -> NDArray[np.float32]:
+    where: list[int | slice] = [slice(None)] * 3
+    where[axis] = index
+    return array[tuple(where)]
+
+
+def _make_symmetric(layer: Image) -> None:
+    """Let white mean no change, unless the user has set the contrast."""
+    kept = layer.metadata[METADATA]
+    if not np.allclose(layer.contrast_limits, kept["contrast_limits"]):
+        return
+    values = layer.data.reshape(-1)[:: max(1, layer.data.size // 1_000_000)]
+    reach = _DIFFERENCE_SIGMAS * float(values.std(dtype=np.float64)) or 1.0
+    layer.contrast_limits = (-reach, reach)
+    kept["contrast_limits"] = (-reach, reach)

@@ -1,0 +1,227 @@
+"""Forms made from parameter models: one control a field, its description and unit as the tooltip."""
+
+from __future__ import annotations
+
+import re
+import types
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from magicgui.widgets import CheckBox, ComboBox, FileEdit, FloatSpinBox, LineEdit, SpinBox
+from magicgui.widgets.bases import ValueWidget
+from pydantic.fields import FieldInfo
+from qtpy.QtCore import Signal  # type: ignore[attr-defined]
+from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QWidget
+
+from blushcore.protocol import Parameters
+
+_UNIT = re.compile(r"\((Å|°|px|s|GiB)\)")
+_LARGEST = 1e5
+_LEAST_CHARACTERS = 10
+"""Long names of devices and files do not widen the dock: they are cut, and whole in the tooltip."""
+
+
+class ParameterForm(QWidget):
+    """A form for a parameter model, or for some of its fields.
+
+    `value` and `set_value` go round: what is set comes back. Numbers that may be None show a word of their own
+    for it, at the bottom of their range.
+
+    Parameters
+    ----------
+    model
+        Whose fields to show. Fields that are not shown keep the value they had.
+    fields
+        Names of those to show, in this order; by default all.
+    labels
+        What a field is called, where its name will not do.
+    nothing
+        For fields that may be None, the word for it.
+    choices
+        For text fields that take one of a few values: what each is called, and the value.
+    parent
+        Qt's parent.
+    """
+
+    changed = Signal()
+    """Somebody changed a value, or `set_value` did."""
+
+    def __init__(
+        self,
+        model: type[Parameters],
+        *,
+        fields: Sequence[str] | None = None,
+        labels: Mapping[str, str] | None = None,
+        nothing: Mapping[str, str] | None = None,
+        choices: Mapping[str, Sequence[tuple[str, Any]]] | None = None,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._hidden: Parameters | None = None
+        self._model = model
+        self._controls: dict[str, ValueWidget[Any]] = {}
+        self._offered: dict[str, list[tuple[str, Any]]] = {}
+        self._optional: set[str] = set()
+        self._setting = False
+        layout = QFormLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        for name in fields or list(model.model_fields):
+            field = model.model_fields[name]
+            offered = _choices(field, (choices or {}).get(name))
+            control = _control(field, offered, (nothing or {}).get(name, "default"))
+            if offered is not None:
+                self._offered[name] = offered
+            if _is_optional(field):
+                self._optional.add(name)
+            control.changed.connect(self._on_changed)
+            self._controls[name] = control
+            label = QLabel((labels or {}).get(name, name.replace("_", " ").capitalize()))
+            for widget in (label, control.native):
+                widget.setToolTip(field.description or "")
+            layout.addRow(label, control.native)
+
+    def value(self) -> Parameters:
+        """Return the parameters as the form has them.
+
+        Raises
+        ------
+        pydantic.ValidationError
+            If the model refuses them; with controls that know their range it does not.
+        """
+        given = {} if self._hidden is None else self._hidden.model_dump()
+        return self._model.model_validate({**given, **{name: self._read(name) for name in self._controls}})
+
+    def set_value(self, value: Parameters) -> None:
+        """Show parameters; `changed` is emitted once, if anything differs."""
+        before = self.value()
+        self._hidden = value
+        self._setting = True
+        try:
+            for name in self._controls:
+                self._write(name, getattr(value, name))
+        finally:
+            self._setting = False
+        if self.value() != before:
+            self.changed.emit()
+
+    def set_choices(self, name: str, choices: Sequence[tuple[str, Any]]) -> None:
+        """Replace the choices of a field; its value stays if it still is one, and is else added."""
+        chosen = self._controls[name].value
+        self._setting = True
+        try:
+            self._offer(name, choices, chosen)
+        finally:
+            self._setting = False
+
+    def _offer(self, name: str, choices: Sequence[tuple[str, Any]], chosen: Any) -> None:
+        offered = list(choices)
+        if all(value != chosen for _, value in offered):
+            offered.append((str(chosen), chosen))
+        control = self._controls[name]
+        assert isinstance(control, ComboBox)
+        if offered != self._offered[name]:
+            self._offered[name] = offered
+            control.choices = offered
+        control.value = chosen
+
+    def set_step(self, name: str, step: float) -> None:
+        """Set by how much the arrows of a number's control change it."""
+        control = self._controls[name]
+        assert isinstance(control, FloatSpinBox | SpinBox)
+        control.step = step
+
+    def control(self, name: str) -> QWidget:
+        """Return the Qt widget of a field."""
+        native: QWidget = self._controls[name].native
+        return native
+
+    def _read(self, name: str) -> Any:
+        value = self._controls[name].value
+        if name in self._optional and isinstance(self._controls[name], FloatSpinBox | SpinBox) and value == 0:
+            return None
+        if name in self._optional and value in ("", Path()):
+            return None
+        return value
+
+    def _write(self, name: str, value: Any) -> None:
+        control = self._controls[name]
+        if isinstance(control, ComboBox):
+            self._offer(name, self._offered[name], value)
+        elif value is None:
+            control.value = 0 if isinstance(control, FloatSpinBox | SpinBox) else ""
+        else:
+            control.value = value
+
+    def _on_changed(self) -> None:
+        if not self._setting:
+            self.changed.emit()
+
+
+def _choices(field: FieldInfo, given: Sequence[tuple[str, Any]] | None) -> list[tuple[str, Any]] | None:
+    kind = _bare(field.annotation)
+    if given is None and get_origin(kind) is Literal:
+        return [(str(value), value) for value in get_args(kind)]
+    return None if given is None else list(given)
+
+
+def _control(field: FieldInfo, choices: Sequence[tuple[str, Any]] | None, nothing: str) -> ValueWidget[Any]:
+    kind = _bare(field.annotation)
+    default = None if field.is_required() else field.get_default(call_default_factory=True)
+    if choices is not None:
+        box = ComboBox(choices=list(choices), value=default)
+        native = box.native
+        assert isinstance(native, QComboBox)
+        native.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        native.setMinimumContentsLength(_LEAST_CHARACTERS)
+        return box
+    if kind is bool:
+        return CheckBox(value=bool(default))
+    if kind is float or kind is int:
+        lowest = 0 if _is_optional(field) or _is_positive(field) else -_LARGEST
+        spin: ValueWidget[Any]
+        if kind is float:
+            spin = FloatSpinBox(value=default or 0, min=lowest, max=_LARGEST, step=1)
+        else:
+            spin = SpinBox(value=default or 0, min=int(lowest), max=int(_LARGEST))
+        if kind is float:
+            spin.native.setDecimals(2 if _is_positive(field) else 3)
+        spin.native.setKeyboardTracking(False)  # what is half typed is no value yet
+        unit = _UNIT.search(field.description or "")
+        if unit:
+            spin.native.setSuffix(f" {unit[1]}")
+        if _is_optional(field):
+            spin.native.setSpecialValueText(nothing)
+        return spin
+    if kind is Path:
+        chosen: Any = FileEdit(value=default, nullable=True)
+        return chosen  # type: ignore[no-any-return]
+    return LineEdit(value=default or "")
+
+
+def _parts(annotation: Any) -> tuple[Any, ...]:
+    """Return the members of a union, or the one type that it is."""
+    origin = get_origin(annotation)
+    return get_args(annotation) if origin in (Union, types.UnionType) else (annotation,)
+
+
+def _bare(annotation: Any) -> Any:
+    """Return a field's type without None and without its constraints."""
+    [kind, *_] = [part for part in _parts(annotation) if part is not types.NoneType]
+    while get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
+    return kind
+
+
+def _is_optional(field: FieldInfo) -> bool:
+    return types.NoneType in _parts(field.annotation)
+
+
+def _is_positive(field: FieldInfo) -> bool:
+    """Whether a number's constraints say that it is above, or not below, zero."""
+    constraints = list(field.metadata)
+    for part in _parts(field.annotation):
+        if get_origin(part) is Annotated:
+            constraints += get_args(part)[1:]
+    return any(0 in (getattr(one, "gt", None), getattr(one, "ge", None)) for one in constraints)

@@ -122,3 +122,9 @@ def test_what_cannot_begin_leaves_no_run_behind(folder, capsys):
     assert main(["train", str(folder / "none.toml"), "-o", str(folder / "run")]) == 1
     assert "none.toml cannot be read" in capsys.readouterr().err
     assert not (folder / "run").exists()
+
+
+def test_the_guide_names_every_parameter_and_every_live_change(repository):
+    guide = (repository / "docs" / "train.md").read_text(encoding="utf-8")
+    assert [name for name in job_module.TrainParameters.model_fields if f"`{name}`" not in guide] == []
+    assert [name for name in job_module.JOB.live_changes if f"`{name}`" not in guide] == []

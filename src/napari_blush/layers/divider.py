@@ -91,7 +91,7 @@ class Divider:
             self._redraw()
 
     def _on_press(self, viewer: ViewerModel, event: Any) -> Iterator[None]:
-        if event.button != 1 or not self._near(event):
+        if event.button != 1 or event.handled or not self._near(event):
             return
         event.handled = True
         horizontal = View2D.of(self._viewer).horizontal

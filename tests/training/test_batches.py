@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -28,6 +30,11 @@ def quick_pairs(generator: np.random.Generator) -> HalfMapPair:
 
 def failing_pairs(generator: np.random.Generator) -> HalfMapPair:
     raise BlushError("There is no atomic model at x.pdb.", "Give one.")
+
+
+def killed_pairs(generator: np.random.Generator) -> HalfMapPair:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("still alive")
 
 
 @pytest.fixture
@@ -95,6 +102,12 @@ def test_an_error_in_a_worker_keeps_its_sentence(workers):
         next(stream)
     assert caught.value.problem == "There is no atomic model at x.pdb."
     assert caught.value.remedy == "Give one."
+
+
+def test_a_killed_worker_is_told_in_a_sentence():
+    stream = batches(TrainingBlocks(killed_pairs, 0, 0), 0, 1, workers=1)
+    with pytest.raises(BlushError, match="process that simulates half-maps for the training was killed"):
+        next(stream)
 
 
 def test_a_stream_waits_no_longer_than_it_is_told(examples):

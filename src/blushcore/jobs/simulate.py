@@ -115,7 +115,7 @@ class JsonFile:
 
 
 def simulate(params: SimulateParameters, control: Control, _state: JobState | None = None) -> Iterator[Event]:
-    """Make half-maps by the fast route (`blushcore.simulation.half_maps`), and what they are to be held against.
+    """Make half-maps by the fast route (`blushcore.simulation.half_maps`), with the truth beside them.
 
     The files: ``half1.mrc``, ``half2.mrc``; ``truth.mrc``, the density without noise, blur and damping;
     ``signal.mrc``, what the halves share: the density with them; ``mask.mrc``; ``simulation.json``.
@@ -159,8 +159,8 @@ def simulate(params: SimulateParameters, control: Control, _state: JobState | No
     found = resolution(curve, box * params.voxel_size, _ONE_SEVENTH)
     yield progress(3)
     yield Message(
-        text=f"{len(positions)} atoms in a box of {box} voxels of {params.voxel_size:g} Å; the FSC inside the mask "
-        f"falls below 1/7 at {found.interpolated_angstrom:.2f} Å."
+        text=f"{len(positions)} atoms in a box of {box} voxels of {params.voxel_size:g} Å; the FSC inside the "
+        f"mask falls below 1/7 at {found.interpolated_angstrom:.2f} Å."
     )
     header = _header(params, positions, box)
     maps = {
@@ -214,7 +214,8 @@ def parse_views(text: str) -> tuple[PreferredView, ...]:
             x, y, z, concentration, weight = (float(word) for word in cluster.split(","))
         except ValueError:
             raise ValueError(
-                f"{cluster.strip()!r} is neither {', '.join(_PREFERRED_VIEWS)} nor five numbers X,Y,Z,KAPPA,WEIGHT"
+                f"{cluster.strip()!r} is neither {', '.join(_PREFERRED_VIEWS)} "
+                "nor five numbers X,Y,Z,KAPPA,WEIGHT"
             ) from None
         length = math.hypot(x, y, z)
         if not (0 < length < math.inf and 0 <= concentration < math.inf and 0 <= weight < math.inf):

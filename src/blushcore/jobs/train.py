@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -142,7 +142,7 @@ def train(params: TrainParameters, control: Control, state: JobState | None = No
         with BatchStream(examples, first_step * params.batch_size, params.batch_size, params.workers) as stream:
             while not training.is_done() and not control.stop_after_iteration:
                 began = time.monotonic()
-                while (batch := stream.take(_POLL_SECONDS)) is None:
+                while (batch := (yield from _take(stream, control))) is None:
                     stopped = time.monotonic()
                     yield from control.obey()
                     began += time.monotonic() - stopped  # pauses do not count
@@ -168,6 +168,16 @@ def train(params: TrainParameters, control: Control, state: JobState | None = No
         return
     figures = training.report() if figures is None else figures
     yield Finished(figures=figures, artefacts=(training.weights(figures),))
+
+
+def _take(stream: BatchStream, control: Control) -> Generator[Event, None, Example | None]:
+    """Return a batch if one is ready; where a worker was killed, see first whether we were told to stop too."""
+    try:
+        return stream.take(_POLL_SECONDS)
+    except BlushError:
+        time.sleep(_POLL_SECONDS)
+        yield from control.obey()
+        raise
 
 
 class _Training:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
@@ -59,7 +60,7 @@ class BatchStream:
         Raises
         ------
         BlushError
-            When one of its volumes cannot be made.
+            When one of its volumes cannot be made, or a worker was killed.
         """
         if self._next is None:
             self._next = self._thread.submit(next, self._batches)
@@ -82,7 +83,7 @@ def batches(
             batch_size=None,
             num_workers=workers,
             prefetch_factor=_VOLUMES_AHEAD if workers else None,
-            worker_init_fn=_one_thread,
+            worker_init_fn=_prepare_worker,
             collate_fn=_as_it_is,
         )
     )
@@ -93,7 +94,7 @@ def batches(
         for number in range(index, index + batch_size):
             wanted = examples.volume_of(number)
             while wanted not in kept:
-                key, made = next(loader)
+                key, made = _next(loader)
                 if isinstance(made, BlushError):
                     raise made
                 kept[key] = PreparedVolume(*(torch.from_numpy(array) for array in made))
@@ -101,6 +102,18 @@ def batches(
         index += batch_size
         kept = {key: volume for key, volume in kept.items() if not examples.is_past(key, index)}
         yield default_collate(batch)
+
+
+def _next(loader: Iterator[Any]) -> Any:
+    try:
+        return next(loader)
+    except RuntimeError as error:
+        if "exited unexpectedly" not in str(error) and "killed by signal" not in str(error):
+            raise
+        raise BlushError(
+            "A process that simulates half-maps for the training was killed.",
+            "If memory ran out, use fewer workers or leave out the largest models; then resume the run.",
+        ) from error
 
 
 def _keys_in_order(examples: TrainingBlocks, first: int) -> Iterator[VolumeKey]:
@@ -136,5 +149,7 @@ def _as_it_is(item: Any) -> Any:
     return item
 
 
-def _one_thread(_worker: int) -> None:
+def _prepare_worker(_worker: int) -> None:
     torch.set_num_threads(1)
+    # Ctrl-C reaches all processes of a terminal; it is for the one that keeps the state to decide.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

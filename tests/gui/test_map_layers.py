@@ -20,10 +20,16 @@ def test_noise_is_shown_from_its_sigma() -> None:
     assert 2 + 3 * 0.5 < white <= NOISE.max()
 
 
-def test_density_far_above_the_noise_is_white() -> None:
+def test_a_particle_far_above_the_noise_keeps_its_detail() -> None:
     values = NOISE.copy()
-    values[:2, :2] = 100.0  # a gold bead
-    assert contrast_of_map(values)[1] < 60
+    values[15:25, 15:25, 15:25] = np.linspace(20, 40, 10)
+    assert 35 < contrast_of_map(values)[1] <= 40
+
+
+def test_a_few_hot_voxels_do_not_count() -> None:
+    values = NOISE.copy()
+    values[0, 0, :20] = 1000.0
+    assert contrast_of_map(values)[1] < 50
 
 
 def test_the_empty_surroundings_of_a_masked_map_do_not_count() -> None:

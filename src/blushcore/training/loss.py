@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - torch's own convention
 
@@ -17,7 +18,8 @@ _CURVATURE_FREQUENCY = 0.05
 _GRADIENT_WEIGHT = 1 / (2 * math.pi * VOXEL_SIZE_ANGSTROM * _GRADIENT_FREQUENCY) ** 2
 _CURVATURE_WEIGHT = 1 / (2 * math.pi * VOXEL_SIZE_ANGSTROM * _CURVATURE_FREQUENCY) ** 4
 _MASK_WEIGHT = 0.05
-_SMALLEST_SIGNAL = 0.05
+_SMALLEST_SIGNAL = 0.2
+"""Share of the target's power: an empty answer costs at most 5, so that no block outweighs all others."""
 
 
 class Loss(NamedTuple):
@@ -59,10 +61,10 @@ def noise2noise_loss(denoised: Denoised, blocks: Tensor, targets: Tensor, masks:
 
 
 def _signal_power(blocks: Tensor, targets: Tensor) -> Tensor:
-    """Return the covariance of input and target, weighted as the loss is; at least 5 % of the input's power."""
-    centred = (part - part.mean(dim=(1, 2, 3), keepdim=True) for part in (blocks, targets))
-    own = blocks.var(dim=(1, 2, 3))
-    return _weighted_product(*centred).clamp_min(_SMALLEST_SIGNAL * own).clamp_min(1e-6)
+    """Return the covariance of input and target, weighted as the loss is; at least 0.2 of the target's power."""
+    centred, wanted = (part - part.mean(dim=(1, 2, 3), keepdim=True) for part in (blocks, targets))
+    least = _SMALLEST_SIGNAL * _weighted_product(wanted, wanted)
+    return torch.maximum(_weighted_product(centred, wanted), least).clamp_min(1e-6)
 
 
 def _weighted_product(a: Tensor, b: Tensor) -> Tensor:

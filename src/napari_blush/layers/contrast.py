@@ -14,7 +14,7 @@ _BELOW, _ABOVE = 1.5, 3.0
 
 _SAMPLE = 1_000_000
 _BRIGHTEST = 0.9995
-"""Share of the values below white: a particle in a clean map lies tens of σ above the solvent, and has detail."""
+"""Share of the values below white: particles in clean maps lie tens of σ above the solvent and have detail."""
 
 
 def contrast_of_map(data: NDArray[np.floating]) -> tuple[float, float]:

@@ -61,7 +61,7 @@ def noise2noise_loss(denoised: Denoised, blocks: Tensor, targets: Tensor, masks:
 
 
 def _signal_power(blocks: Tensor, targets: Tensor) -> Tensor:
-    """Return the covariance of input and target, weighted as the loss is; at least 0.2 of the target's power."""
+    """Return the covariance of input and target, weighted as the loss is, or 0.2 of the target's power."""
     centred, wanted = (part - part.mean(dim=(1, 2, 3), keepdim=True) for part in (blocks, targets))
     least = _SMALLEST_SIGNAL * _weighted_product(wanted, wanted)
     return torch.maximum(_weighted_product(centred, wanted), least).clamp_min(1e-6)

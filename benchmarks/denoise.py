@@ -3,14 +3,15 @@
 
     python benchmarks/denoise.py --model MODEL.cif [--weights NAME] [--sizes 128 256 400] [--json FILE]
 
-The peer is the published way of covering a map (blocks of 64³ every 20 voxels, one at a time, float32, blocks with
-less than 0.3 of the sphere skipped), written out plainly below. Each figure comes from a process of its own, so that peak
-memory is that of the one thing. Run it with nothing else on the machine.
+The peer is the published way of covering a map (blocks of 64³ every 20 voxels, one at a time, float32, blocks
+with less than 0.3 of the sphere skipped), written out plainly below. Each figure comes from a process of its
+own, so that peak memory is that of the one thing. Run it with nothing else on the machine.
 
-- blocks: blocks/s of the network and its share of this machine's own matrix-product rate, measured in the same process;
-- speed: a map of 128³ and 256³ voxels of 1.5 Å and 400³ of 1.06 Å, ours in bfloat16 and float32 over the published way;
-- accuracy (128³): in-mask RMS difference of each to the same network at a stride of 8 voxels; FSC between ours and
-  that, and of each with the truth.
+- blocks: blocks/s of the network and their share of this machine's own matrix-product rate, in the same process;
+- speed: a map of 128³ and 256³ voxels of 1.5 Å and one of 400³ of 1.06 Å, ours in bfloat16 and in float32 over
+  the published way;
+- accuracy (128³): in-mask RMS difference of each to the same network at a stride of 8 voxels; FSC between ours
+  and that, and of each with the truth.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ import torch
 from torch import Tensor
 
 from blushcore.denoiser import BLOCK_SIZE, VOXEL_SIZE_ANGSTROM, Denoiser, MapDenoising, find_weights
-from blushcore.denoiser.region import SPHERE_EDGE_ANGSTROM
 from blushcore.denoiser.local_std import local_standard_deviation
+from blushcore.denoiser.region import SPHERE_EDGE_ANGSTROM
 from blushcore.denoiser.tiling import blending_window
 from blushcore.devices import describe_device
 from blushcore.shells import fsc
@@ -83,7 +84,7 @@ def published_denoise(
 
 
 def example(model: Path, size: int) -> tuple[Tensor, Tensor, Tensor]:
-    """A half-map of `model` at 6 Å in a box of `size`³, its truth and a mask around it; seeded."""
+    """Return a half-map of `model` at 6 Å in a box of `size`³, its truth and a mask around it; seeded."""
     voxel_size = VOXEL_SIZES.get(size, VOXEL_SIZE_ANGSTROM)
     density = electron_density(read_structure(model), size, voxel_size)
     mask = particle_mask(density, voxel_size)
@@ -216,15 +217,14 @@ def main() -> None:
 
     options.work.mkdir(parents=True, exist_ok=True)
     device = Denoiser.load(options.weights).device
-    print(
-        f"{describe_device(device)}; torch {torch.__version__}, {torch.get_num_threads()} threads, {platform.machine()}"
-    )
+    threads = torch.get_num_threads()
+    print(f"{describe_device(device)}; torch {torch.__version__}, {threads} threads, {platform.machine()}")
     results: dict[str, dict[str, float]] = {}
     for precision in ("float32", "bfloat16"):
         figures = results[f"blocks {precision}"] = in_own_process(options, ["blocks", precision])
         print(
-            f"network, {precision}: {figures['blocks_per_s']:.2f} blocks/s = {100 * figures['share']:.0f} % of the "
-            f"{figures['matmul_gflops']:.0f} GFLOP/s of a plain {precision} matrix product",
+            f"network, {precision}: {figures['blocks_per_s']:.2f} blocks/s = {100 * figures['share']:.0f} % of "
+            f"the {figures['matmul_gflops']:.0f} GFLOP/s of a plain {precision} matrix product",
             flush=True,
         )
     for size in options.sizes:
@@ -236,8 +236,8 @@ def main() -> None:
             figures = results[f"{size} {way}"] = in_own_process(options, task)
             ratio = results[f"{size} published"]["seconds"] / figures["seconds"]
             print(
-                f"{size}³ {way:>9}: {figures['seconds']:7.1f} s, {figures['blocks']:4.0f} blocks, {ratio:5.2f}× the "
-                f"published way's speed, peak {figures['peak_gb']:.2f} GB (rise {figures['rise_gb']:.2f} GB)",
+                f"{size}³ {way:>9}: {figures['seconds']:7.1f} s, {figures['blocks']:4.0f} blocks, {ratio:5.2f}× "
+                f"the published speed, peak {figures['peak_gb']:.2f} GB (rise {figures['rise_gb']:.2f} GB)",
                 flush=True,
             )
     if 128 in options.sizes and not options.no_accuracy:

@@ -7,7 +7,7 @@ The peer is the published way of covering a map (blocks of 64³ every 20 voxels,
 with less than 0.3 of the sphere skipped), written out plainly below. Each figure comes from a process of its
 own, so that peak memory is that of the one thing. Run it with nothing else on the machine.
 
-- blocks: blocks/s of the network and their share of this machine's own matrix-product rate, in the same process;
+- blocks: blocks/s of the network and their share of this machine's own matrix-product rate, same process;
 - speed: a map of 128³ and 256³ voxels of 1.5 Å and one of 400³ of 1.06 Å, ours in bfloat16 and in float32 over
   the published way;
 - accuracy (128³): in-mask RMS difference of each to the same network at a stride of 8 voxels; FSC between ours
@@ -236,7 +236,7 @@ def main() -> None:
             figures = results[f"{size} {way}"] = in_own_process(options, task)
             ratio = results[f"{size} published"]["seconds"] / figures["seconds"]
             print(
-                f"{size}³ {way:>9}: {figures['seconds']:7.1f} s, {figures['blocks']:4.0f} blocks, {ratio:5.2f}× "
+                f"{size}³ {way:>9}: {figures['seconds']:7.1f} s, {figures['blocks']:4.0f} blocks, {ratio:.2f}× "
                 f"the published speed, peak {figures['peak_gb']:.2f} GB (rise {figures['rise_gb']:.2f} GB)",
                 flush=True,
             )

@@ -109,11 +109,15 @@ def test_seeds_differ_and_repeat(files, capsys):
 
 
 def test_threshold_and_counting_reach_the_computation(files, maps, capsys):
-    _, out, _ = run(capsys, "half1.mrc", "half2.mrc", "--json", "-", "--threshold", "0.5", "--counting", "sphere")
+    _, out, _ = run(
+        capsys, "half1.mrc", "half2.mrc", "--json", "-", "--threshold", "0.5", "--counting", "sphere"
+    )
     report = json.loads(out)
     assert report["curves"]["unmasked"] == pytest.approx(fsc(*maps, counting="sphere"))
     assert report["resolution"]["threshold"] == 0.5
-    assert report["resolution"]["shell"] == resolution(fsc(*maps, counting="sphere"), BOX * VOXEL_SIZE, 0.5).shell
+    assert (
+        report["resolution"]["shell"] == resolution(fsc(*maps, counting="sphere"), BOX * VOXEL_SIZE, 0.5).shell
+    )
 
 
 @pytest.mark.parametrize(("name", "magic"), [("a.png", b"\x89PNG"), ("a.SVG", b"<?xml"), ("a.pdf", b"%PDF")])

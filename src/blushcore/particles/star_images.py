@@ -51,9 +51,7 @@ class StarImages(LazyImages):
         warnings = list(first.warnings)
         if len(sizes) > 1:
             listed = ", ".join(f"{size:g}" for size in sizes)
-            warnings.append(
-                f"The images of {path.name} have several pixel sizes ({listed} Å)."
-            )
+            warnings.append(f"The images of {path.name} have several pixel sizes ({listed} Å).")
         self.warnings = tuple(warnings)
 
     def image(self, index: int) -> NDArray[Any]:

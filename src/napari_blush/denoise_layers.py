@@ -15,8 +15,10 @@ from blushcore.volumes import Volume
 from napari_blush.background import Background
 from napari_blush.denoise_results import Result
 from napari_blush.denoise_states import Picture
+from napari_blush.layers.contrast import contrast_of_map
 from napari_blush.layers.maps import METADATA, add_or_update_map, find_map
 from napari_blush.layers.split import SplitView
+from napari_blush.panels.display import Mode
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
 
 KEY = "denoise"
 """What the keys of this module's layers begin with."""
-_MASK_COLORMAP, _DIFFERENCE_COLORMAP = "viridis", "twilight_shifted"
+_MASK_COLORMAP, _DIFFERENCE_COLORMAP = "cyan", "twilight_shifted"
+_MASK_OPACITY = 0.35
 _DIFFERENCE_SIGMAS = 3.0
 
 
@@ -32,8 +35,7 @@ _DIFFERENCE_SIGMAS = 3.0
 class _Wanted:
     """What somebody wants to see beside the denoised map."""
 
-    split: bool = True
-    difference: bool = False
+    mode: Mode = "split"
     mask: bool = False
     strength: float = 1.0
     compare_with: Result | None = None
@@ -70,6 +72,8 @@ class DenoiseLayers:
         self._split: SplitView | None = None
         self._patches: dict[tuple[int, int], NDArray[np.float32]] = {}
         self._previewing = False
+        self._limits_of_input: tuple[float, float] | None = None
+        self._balanced = False
         self.wanted = _Wanted()
         self.result: Result | None = None
 
@@ -97,6 +101,7 @@ class DenoiseLayers:
         self._patches.clear()
         self._previewing = False
         self.wanted.compare_with = None
+        self._limits_of_input = None if source is None else _own_limits(source)
 
     # --- previews ---------------------------------------------------------------------------------------------
 
@@ -106,6 +111,7 @@ class DenoiseLayers:
         if volume is None:
             return
         self._previewing = True
+        self._balanced = False
         self._patches.clear()
         self.result = None
 
@@ -114,6 +120,9 @@ class DenoiseLayers:
                 return
             for (axis, index), values in self._patches.items():
                 _slice(array, axis, index)[...] = values
+            self._set_visible("difference", False)
+            self._set_visible("mask", False)
+            balance = self._contrast_is_ours()
             add_or_update_map(
                 self._viewer,
                 self._key("map"),
@@ -122,6 +131,10 @@ class DenoiseLayers:
                 details={"denoising": None},
             )
             self._show_split()
+            known = next(iter(self._patches.values()), None)
+            if balance:
+                self._balance(contrast_of_map(array if known is None else known))
+                self._balanced = known is not None
             self.changed.emit()
 
         self._background.run(lambda: np.array(volume.data), show, self._say, instead_of="map")
@@ -135,6 +148,8 @@ class DenoiseLayers:
         if layer.metadata[METADATA].get("denoising") is not None:
             return  # still the result before
         _slice(layer.data, picture.axis, picture.index)[...] = picture.values
+        if picture.whole and not self._balanced and self._contrast_is_ours():
+            self._balance(contrast_of_map(picture.values))
         layer.refresh(thumbnail=False, highlight=False, extent=False)
         if self._split is not None:
             self._split.refresh()
@@ -163,8 +178,8 @@ class DenoiseLayers:
             return
         strength, group = wanted.strength, self._group
         halves = len(result.maps) == 2
-        difference_wanted = wanted.difference
-        other = wanted.compare_with if wanted.split else None
+        difference_wanted = wanted.mode == "difference"
+        other = wanted.compare_with if wanted.mode == "split" else None
 
         def compute() -> dict[str, NDArray[np.float32]]:
             arrays = {"map": result.blended(0, strength)}
@@ -184,6 +199,7 @@ class DenoiseLayers:
 
     def _show_arrays(self, result: Result, arrays: dict[str, NDArray[np.float32]], strength: float) -> None:
         source = result.sources[0]
+        balance = self._contrast_is_ours()
         details = {"denoising": result.record(strength)}
         if "half2" in arrays:
             second = result.sources[1].with_data(arrays["half2"])
@@ -198,12 +214,15 @@ class DenoiseLayers:
                 details=details,
             )
             _make_symmetric(layer)
-        self._set_visible("difference", self.wanted.difference)
+        self._set_visible("difference", self.wanted.mode == "difference")
         if self.wanted.mask:
             mask = source.with_data(result.mask)
-            self._show(
+            before = find_map(self._viewer, self._key("mask"))
+            layer = self._show(
                 "mask", mask, f"{self._name} solvent mask (network)", colormap=_MASK_COLORMAP, details=details
-            ).opacity = 0.5
+            )
+            if before is None:
+                layer.blending, layer.opacity = "additive", _MASK_OPACITY
         self._set_visible("mask", self.wanted.mask)
         if "other" in arrays and self.wanted.compare_with is not None:
             other = self.wanted.compare_with
@@ -212,6 +231,9 @@ class DenoiseLayers:
                 "other", source.with_data(arrays["other"]), name, details={"denoising": other.record(1.0)}
             )
         self._show_split()
+        if balance:
+            self._balance(contrast_of_map(arrays["map"]))
+        self._raise("mask")
         self.changed.emit()
 
     def _show(
@@ -224,7 +246,8 @@ class DenoiseLayers:
         visible: bool = True,
         details: Mapping[str, object],
     ) -> Image:
-        return add_or_update_map(
+        selected = set(self._viewer.layers.selection)
+        layer = add_or_update_map(
             self._viewer,
             self._key(role),
             volume,
@@ -233,6 +256,37 @@ class DenoiseLayers:
             visible=visible,
             details=details,
         )
+        if selected and set(self._viewer.layers.selection) != selected:  # a new layer takes the selection
+            self._viewer.layers.selection = selected & set(self._viewer.layers)
+        return layer
+
+    def _raise(self, role: str) -> None:
+        """Put a layer that is seen through on top of the others."""
+        layers = self._viewer.layers
+        layer = find_map(self._viewer, self._key(role))
+        if layer is not None and layer.visible and layers.index(layer) != len(layers) - 1:
+            layers.move(layers.index(layer), len(layers))
+
+    def _contrast_is_ours(self) -> bool:
+        """Whether neither input nor result has a contrast that the user chose."""
+        layers = [layer for layer in (self._source, self.denoised) if layer is not None]
+        return self._limits_of_input is not None and all(_untouched(layer) for layer in layers)
+
+    def _balance(self, limits_of_result: tuple[float, float]) -> None:
+        """Give input and result, which share their contrast, limits between what would suit each.
+
+        Those of the noisy input leave the result dim, its own drive the input into black and white.
+        """
+        source, denoised = self._source, self.denoised
+        if source is None or denoised is None or self._limits_of_input is None:
+            return
+        self._balanced = True
+        pairs = zip(self._limits_of_input, limits_of_result, strict=True)
+        limits = tuple((one + other) / 2 for one, other in pairs)
+        for layer in (denoised, source):
+            layer.metadata[METADATA]["contrast_limits"] = limits
+            if not np.allclose(layer.contrast_limits, limits):
+                layer.contrast_limits = limits
 
     def _set_visible(self, role: str, visible: bool) -> None:
         layer = find_map(self._viewer, self._key(role))
@@ -247,10 +301,11 @@ class DenoiseLayers:
         if self.wanted.compare_with is not None:
             before = find_map(self._viewer, self._key("other"))
         after = self.denoised
-        if not self.wanted.split or before is None or after is None or before not in self._viewer.layers:
+        if self.wanted.mode != "split" or before is None or after is None or before not in self._viewer.layers:
             self.end_split()
             return
         if self._split is not None and self._split.before is before and self._split.after is after:
+            self._split.layer.name = f"{before.name} | {after.name}"
             return
         self.end_split()
         try:
@@ -271,7 +326,7 @@ class DenoiseLayers:
 
     def _on_split_closed(self) -> None:
         self._split = None
-        self.wanted.split = False
+        self.wanted.mode = "result"
         self.split_changed.emit(False)
 
     def _say(self, error: Exception) -> None:
@@ -291,12 +346,24 @@ def _slice(array: NDArray[np.float32], axis: int, index: int) -> NDArray[np.floa
     return array[tuple(where)]
 
 
+def _own_limits(source: Image) -> tuple[float, float] | None:
+    """Return the contrast limits that suit a map by itself, as its reader chose them; None for others' layers."""
+    kept = source.metadata.get(METADATA, {})
+    limits = kept.setdefault("own_contrast_limits", kept.get("contrast_limits"))
+    return None if limits is None else (float(limits[0]), float(limits[1]))
+
+
+def _untouched(layer: Image) -> bool:
+    """Whether a layer's contrast is what was chosen for it, not by the user."""
+    chosen = layer.metadata.get(METADATA, {}).get("contrast_limits")
+    return chosen is not None and bool(np.allclose(layer.contrast_limits, chosen))
+
+
 def _make_symmetric(layer: Image) -> None:
     """Let white mean no change, unless the user has set the contrast."""
-    kept = layer.metadata[METADATA]
-    if not np.allclose(layer.contrast_limits, kept["contrast_limits"]):
+    if not _untouched(layer):
         return
     values = layer.data.reshape(-1)[:: max(1, layer.data.size // 1_000_000)]
     reach = _DIFFERENCE_SIGMAS * float(values.std(dtype=np.float64)) or 1.0
     layer.contrast_limits = (-reach, reach)
-    kept["contrast_limits"] = (-reach, reach)
+    layer.metadata[METADATA]["contrast_limits"] = (-reach, reach)

@@ -141,6 +141,7 @@ class DenoiseSession:
         """Start the worker, ask what there is, and let it load the network."""
         self._worker.start()
         self._worker.tell(Describe())
+        self.prepare()
 
     def prepare(self) -> None:
         """Let the worker load the network of the settings."""
@@ -442,9 +443,9 @@ class DenoiseSession:
             case "denoise" if event.id == self._preview_id or event.id in self._full_ids:
                 self._preview_id, self._full_ids = None, []
                 self._fail(Failure(event.problem, event.remedy, details=self._worker.details))
-            case "prepare" if self._state not in (State.RUNNING, State.PREVIEWING):
+            case "prepare" if self._state in (State.READY, State.CANCELLED, State.DONE):
                 self._fail(Failure(event.problem, event.remedy))
-            case "compare" | "describe" | "?":
+            case "prepare" | "compare" | "describe" | "?":
                 self.noted.emit(f"{event.problem} {event.remedy}".strip())
 
     def _fail(self, failure: Failure) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
     QApplication,
     QCheckBox,
@@ -47,6 +47,7 @@ _SETTLE_MILLISECONDS = 200
 """A diameter that is being dragged or a slider that moves is not followed step by step."""
 _FOLLOW_MILLISECONDS = 40
 _GIB = 2**30
+_PLOT_HEIGHT = 380
 _FROM_FILE = "a file …"
 _MAP_FILES = (
     "Maps (*.mrc *.map *.ccp4 *.mrc.gz *.map.gz *.ccp4.gz *.mrc.bz2 *.map.bz2 *.ccp4.bz2);;All files (*)"
@@ -81,6 +82,7 @@ class DenoiseWidget(QWidget):
         self._build()
         self._connect()
         follow_theme(self, self._apply_palette, napari_viewer)
+        self._show_memory()
         self.session.warm_up()
         self._on_maps_chosen()
 
@@ -121,7 +123,7 @@ class DenoiseWidget(QWidget):
         self.denoise_button.setToolTip("Denoise the whole map; of two halves each by itself")
         buttons = QHBoxLayout()
         buttons.setSpacing(8)
-        buttons.addWidget(self.preview_button)
+        buttons.addWidget(self.preview_button, 1)
         buttons.addWidget(self.denoise_button, 1)
 
         self.status = StatusCard()
@@ -133,7 +135,7 @@ class DenoiseWidget(QWidget):
 
         content = QWidget()
         column = QVBoxLayout(content)
-        column.setContentsMargins(6, 6, 6, 6)
+        column.setContentsMargins(6, 6, 10, 6)
         column.setSpacing(8)
         column.addWidget(self.inputs)
         column.addWidget(self.network)
@@ -147,6 +149,7 @@ class DenoiseWidget(QWidget):
         self._scroll.setWidget(content)
         self._scroll.setWidgetResizable(True)
         self._scroll.setFrameShape(QScrollArea.Shape.NoFrame)
+        self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._scroll)
@@ -182,8 +185,7 @@ class DenoiseWidget(QWidget):
         status.restart_clicked.connect(session.restart)
         status.open_clicked.connect(self._ask_for_file)
         status.sample_clicked.connect(self.open_sample)
-        self.display.split_toggled.connect(self._on_split_toggled)
-        self.display.difference_toggled.connect(lambda on: self._want(difference=on))
+        self.display.mode_chosen.connect(lambda mode: self._want(mode=mode))
         self.display.mask_toggled.connect(lambda on: self._want(mask=on))
         self.display.strength_changed.connect(lambda strength: self._want(strength=strength))
         self.display.save_clicked.connect(self._ask_and_save)
@@ -432,8 +434,8 @@ class DenoiseWidget(QWidget):
 
     def _show_memory(self) -> None:
         facts = self.session.facts
+        self.memory_label.setVisible(facts is not None)
         if facts is None:
-            self.memory_label.setText("")
             return
         wanted = self._settings().device
         device = next((one for one in facts.devices if one.device == wanted), facts.devices[0])
@@ -523,6 +525,7 @@ class DenoiseWidget(QWidget):
 
         if self.fsc_plot is None:
             self.fsc_plot = FscPlot(viewer=self._viewer)
+            self.fsc_plot.setMaximumHeight(_PLOT_HEIGHT)
             self.fsc_section.body.addWidget(self.fsc_plot)
         self.fsc_plot.set_curves(
             [
@@ -545,12 +548,9 @@ class DenoiseWidget(QWidget):
             setattr(self.layers.wanted, name, value)
         self.layers.update()
 
-    def _on_split_toggled(self, on: bool) -> None:
-        self._want(split=on)
-
     def _on_split_changed(self, is_open: bool) -> None:
-        if not is_open and not self.layers.wanted.split:
-            self.display.split.setChecked(False)
+        if not is_open and self.layers.wanted.mode == "result":
+            self.display.modes["result"].setChecked(True)
 
     def _ask_for_file(self) -> None:
         names, _ = QFileDialog.getOpenFileNames(self, "Open a map, or two half-maps", "", _MAP_FILES)

@@ -18,6 +18,8 @@ from blushcore.protocol import Parameters
 
 _UNIT = re.compile(r"\((Å|°|px|s|GiB)\)")
 _LARGEST = 1e5
+_NOTHING: dict[type, Any] = {FloatSpinBox: 0, SpinBox: 0, LineEdit: ""}
+"""What a control holds when a field that may be None is; a file's holds None itself."""
 _LEAST_CHARACTERS = 10
 """Long names of devices and files do not widen the dock: they are cut, and whole in the tooltip."""
 
@@ -150,7 +152,7 @@ class ParameterForm(QWidget):
         if isinstance(control, ComboBox):
             self._offer(name, self._offered[name], value)
         elif value is None:
-            control.value = 0 if isinstance(control, FloatSpinBox | SpinBox) else ""
+            control.value = _NOTHING.get(type(control), None)
         else:
             control.value = value
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QFrame, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFrame, QLabel, QVBoxLayout, QWidget
 
 from napari_blush.plots.theme import Palette
 
@@ -25,7 +25,6 @@ class Section(QFrame):
         self.body.setContentsMargins(10, 7, 10, 9)
         self.body.setSpacing(6)
         self.body.addWidget(self.heading)
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
 
 
 def hint(text: str = "") -> QLabel:
@@ -47,7 +46,9 @@ def restyle(widget: QWidget) -> None:
 def style_sheet(palette: Palette) -> str:
     """Return the style of all panels in the colours of a theme."""
     accent, danger, good = accents(palette)
-    card = "rgba(255,255,255,14)" if palette.is_dark else "rgba(0,0,0,10)"
+    card, groove = ("rgba(255,255,255,14)", "rgba(255,255,255,40)")
+    if not palette.is_dark:
+        card, groove = ("rgba(0,0,0,10)", "rgba(0,0,0,35)")
     return f"""
         QFrame#blushSection {{ background: {card}; border-radius: 6px; }}
         QFrame#blushSection QLabel, QFrame#blushStatus QLabel {{ background: transparent; }}
@@ -60,13 +61,15 @@ def style_sheet(palette: Palette) -> str:
         QPushButton#blushPrimary:disabled {{ background: {palette.faint}; color: {palette.background}; }}
         QPushButton#blushToggle {{ padding: 7px; }}
         QPushButton#blushToggle:checked {{ border: 2px solid {accent}; padding: 5px; }}
+        QPushButton#blushSegment {{ padding: 5px 4px; border-radius: 2px; }}
+        QPushButton#blushSegment:checked {{ background: {accent}; color: white; }}
         QPushButton#blushDanger {{ background: {danger}; color: white; font-weight: 600; padding: 5px 12px; }}
         QFrame#blushStatus {{ background: {card}; border-radius: 6px; border-left: 4px solid {palette.faint}; }}
         QFrame#blushStatus[tone="busy"] {{ border-left-color: {accent}; }}
         QFrame#blushStatus[tone="bad"] {{ border-left-color: {danger}; }}
         QFrame#blushStatus[tone="good"] {{ border-left-color: {good}; }}
         QFrame#blushStatus[tone="ask"] {{ border-left-color: {palette.curves[1]}; }}
-        QProgressBar {{ border: none; border-radius: 3px; background: {palette.faint}; max-height: 6px; }}
+        QProgressBar {{ border: none; border-radius: 3px; background: {groove}; max-height: 6px; }}
         QProgressBar::chunk {{ border-radius: 3px; background: {accent}; }}
     """
 

@@ -2,31 +2,47 @@
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias
+
 from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QCheckBox, QFormLayout, QGridLayout, QPushButton, QWidget
+from qtpy.QtWidgets import QButtonGroup, QCheckBox, QFormLayout, QHBoxLayout, QPushButton, QWidget
 from superqt import QLabeledDoubleSlider
 
 from napari_blush.panels.cards import Section
+
+Mode: TypeAlias = Literal["split", "result", "difference"]
+_MODES: dict[Mode, tuple[str, str]] = {
+    "split": ("Before | after", "Input left and result right of a divider to be dragged; side by side in 3D"),
+    "result": ("After", "The denoised map alone"),
+    "difference": ("Difference", "What denoising changed: denoised − input, in the map's own units"),
+}
 
 
 class DisplayPanel(Section):
     """Switches and a slider; what they mean is done elsewhere."""
 
-    split_toggled = Signal(bool)
-    difference_toggled = Signal(bool)
+    mode_chosen = Signal(str)
     mask_toggled = Signal(bool)
     strength_changed = Signal(float)
     save_clicked = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("View", parent)
-        self.split = QCheckBox("Before | after")
-        self.split.setToolTip("Input left and result right of a divider to be dragged; side by side in 3D")
-        self.split.setChecked(True)
-        self.difference = QCheckBox("Difference")
-        self.difference.setToolTip("What denoising changed: denoised − input, in the map's own units")
-        self.solvent_mask = QCheckBox("Solvent mask")
-        self.solvent_mask.setToolTip("Where the network sees the particle: 0 (solvent) to 1 (particle)")
+        self._group = QButtonGroup(self)
+        self._group.setExclusive(True)
+        self.modes: dict[str, QPushButton] = {}
+        segments = QHBoxLayout()
+        segments.setSpacing(2)
+        for mode, (label, words) in _MODES.items():
+            button = QPushButton(label)
+            button.setObjectName("blushSegment")
+            button.setCheckable(True)
+            button.setToolTip(words)
+            self._group.addButton(button)
+            self.modes[mode] = button
+            segments.addWidget(button, 1)
+        self.modes["split"].setChecked(True)
+        self.body.addLayout(segments)
         self.strength = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
         self.strength.setRange(0, 1)
         self.strength.setDecimals(2)
@@ -35,28 +51,36 @@ class DisplayPanel(Section):
         self.strength.setToolTip(
             "How much of the change is applied (0 to 1): input + strength · (denoised − input)"
         )
-        self.save = QPushButton("Save…")
-        self.save.setToolTip(
-            "Save the denoised map (of two halves, both) as MRC, at this strength, with its header"
-        )
-        grid = QGridLayout()
-        grid.addWidget(self.split, 0, 0)
-        grid.addWidget(self.difference, 0, 1)
-        grid.addWidget(self.solvent_mask, 1, 0)
-        grid.addWidget(self.save, 1, 1)
-        self.body.addLayout(grid)
         form = QFormLayout()
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow("Strength", self.strength)
         self.body.addLayout(form)
-        self.split.toggled.connect(self.split_toggled)
-        self.difference.toggled.connect(self.difference_toggled)
+        self.solvent_mask = QCheckBox("Solvent mask")
+        self.solvent_mask.setToolTip(
+            "Where the network sees the particle: 0 (solvent) to 1 (particle), over the map"
+        )
+        self.save = QPushButton("Save…")
+        self.save.setToolTip(
+            "Save the denoised map (of two halves, both) as MRC, at this strength, with its header"
+        )
+        row = QHBoxLayout()
+        row.addWidget(self.solvent_mask, 1)
+        row.addWidget(self.save)
+        self.body.addLayout(row)
+        for name, button in self.modes.items():
+            button.clicked.connect(lambda _=False, name=name: self.mode_chosen.emit(name))
         self.solvent_mask.toggled.connect(self.mask_toggled)
         self.strength.valueChanged.connect(self.strength_changed)
         self.save.clicked.connect(self.save_clicked)
 
+    def set_mode(self, mode: Mode) -> None:
+        """Mark a mode as chosen, as if by a click."""
+        self.modes[mode].setChecked(True)
+        self.mode_chosen.emit(mode)
+
     def enable(self, *, preview: bool, result: bool) -> None:
         """Offer what there is something to see of."""
-        self.split.setEnabled(preview or result)
-        for control in (self.difference, self.solvent_mask, self.strength, self.save):
+        for mode, button in self.modes.items():
+            button.setEnabled(result or (preview and mode != "difference"))
+        for control in (self.solvent_mask, self.strength, self.save):
             control.setEnabled(result)

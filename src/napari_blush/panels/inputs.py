@@ -138,8 +138,8 @@ class InputPanel(Section):
         self.voxel_size.blockSignals(True)
         self.voxel_size.setValue(0 if sizes is None else sizes[-1])
         self.voxel_size.blockSignals(False)
+        self.size_label.setVisible(layer is not None)
         if layer is None:
-            self.size_label.setText("")
             return
         voxels = " × ".join(str(n) for n in reversed(layer.data.shape))
         box = "" if sizes is None else " · " + extent_words(layer.data.shape, sizes)

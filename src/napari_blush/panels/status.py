@@ -10,7 +10,6 @@ from qtpy.QtWidgets import (
     QMessageBox,
     QProgressBar,
     QPushButton,
-    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -32,7 +31,6 @@ class StatusCard(QFrame):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("blushStatus")
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self._details = ""
         self.title = QLabel()
         self.title.setObjectName("blushTitle")
@@ -158,7 +156,7 @@ class StatusCard(QFrame):
 
 
 _LOOKS = {
-    State.EMPTY: ("idle", "No map yet", "Drop a map file here, open one, or start with the demo."),
+    State.EMPTY: ("idle", "No map yet", "Drop a map here, open one, or try the demo."),
     State.LOADING: ("busy", "Reading the map", "The computing process takes it into memory."),
     State.READY: ("idle", "Ready", "Preview what is in view, or denoise the whole map."),
     State.PREVIEWING: ("busy", "Preview", "Denoising the slice in view."),

@@ -1,0 +1,395 @@
+"""The dock widget *Denoise map* in a real viewer: with a worker that only listens, and with the real one."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from blushcore.interactive.messages import Denoise, DenoiseSettings, Load, SliceInView, SlicePicture
+from blushcore.volumes import Volume, read_map, write_map
+
+pytestmark = pytest.mark.gui
+
+
+def blob(seed: int = 0, n: int = 32, size: float = 1.5) -> Volume:
+    """A ball of 24 Å in noise: one block."""
+    offset = (np.arange(n) - n // 2) * size
+    radius = np.sqrt(offset[:, None, None] ** 2 + offset[:, None] ** 2 + offset**2)
+    noise = np.random.default_rng(seed).normal(scale=0.3, size=(n,) * 3)
+    return Volume(((radius < 12) + noise).astype(np.float32), (size,) * 3)
+
+
+@pytest.fixture
+def open_widget(make_viewer: Callable[..., Any], tmp_path: Path) -> Iterator[Callable[..., tuple[Any, Any]]]:
+    """Make a viewer with the widget; its worker, timers and files are gone after the test."""
+    made = []
+
+    def open_one(worker: Any = None) -> tuple[Any, Any]:
+        from napari_blush.denoise_widget import DenoiseWidget
+
+        viewer = make_viewer()
+        bare = getattr(viewer, "__wrapped__", viewer)
+        widget = DenoiseWidget(viewer, worker)
+        bare.window.add_dock_widget(widget, name="Denoise map")
+        made.append(widget)
+        return viewer, widget
+
+    yield open_one
+    for widget in made:
+        results = widget.session._results_folder
+        widget.shut_down()
+        widget.shut_down()
+        assert not widget._settle.isActive()
+        assert not widget._follow.isActive()
+        assert not widget._worker.is_running
+        assert not results.exists()
+
+
+@pytest.fixture
+def silent(tmp_path: Path, qapp: Any) -> Any:
+    from worker_stand_ins import SilentWorker
+
+    return SilentWorker(tmp_path / "arrays")
+
+
+def add_map(viewer: Any, volume: Volume, name: str = "map", **changes: Any) -> Any:
+    from napari.layers import Image
+
+    from napari_blush.layers.maps import map_arguments
+
+    layer = Image(volume.data, **{**map_arguments(volume, name=name), **changes})
+    viewer.add_layer(layer)
+    return layer
+
+
+def visible(*widgets: Any) -> list[bool]:
+    return [not widget.isHidden() for widget in widgets]
+
+
+def test_every_control_says_what_it_is_for(open_widget, silent):
+    from qtpy.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox
+
+    _, widget = open_widget(silent)
+    for kind in (QAbstractButton, QComboBox, QAbstractSpinBox):
+        for control in widget.findChildren(kind):
+            if control.objectName() in ("qt_toolbar_ext_button",) or isinstance(
+                control.parent(), QAbstractSpinBox
+            ):
+                continue
+            words = control.toolTip() or control.parent().toolTip()
+            assert words, control
+
+
+def test_the_states_have_their_looks(open_widget, silent):
+    viewer, widget = open_widget(silent)
+    status = widget.status
+    assert status.title.text() == "No map yet"
+    assert visible(status.open_button, status.sample_button, status.bar) == [True, True, False]
+    assert not widget.denoise_button.isEnabled()
+    add_map(viewer, blob())
+    assert status.title.text() == "Reading the map"
+    assert visible(status.open_button, status.bar) == [False, True]
+    silent.answer_loads(60.0)
+    assert status.title.text() == "Ready"
+    assert widget.denoise_button.isEnabled()
+    assert widget.form.value().diameter == 60  # the estimate
+    widget.denoise_button.click()
+    assert status.title.text() == "Denoising"
+    assert visible(status.cancel_button, status.bar) == [True, True]
+    assert not widget.denoise_button.isEnabled()
+    status.cancel_button.click()
+    assert status.title.text() == "Cancelled"
+    assert status.property("tone") == "idle"
+    silent.stop()
+    silent.died.emit("It was killed.", "Restart it.")
+    assert status.title.text() == "It was killed."
+    assert status.property("tone") == "bad"
+    assert visible(status.restart_button, status.details_button) == [True, True]
+    status.restart_button.click()
+    assert silent.starts == 2
+    silent.answer_loads()
+    assert status.title.text() == "Ready"
+    viewer.layers.clear()
+    assert status.title.text() == "No map yet"
+
+
+def test_a_map_without_voxel_size_is_asked_about(open_widget, silent):
+    viewer, widget = open_widget(silent)
+    layer = add_map(viewer, blob(), units=("pixel",) * 3, scale=(1, 1, 1))
+    assert widget.inputs.voxel_size.text() == "not set"
+    assert widget.status.title.text() == "What is the voxel size?"
+    assert not silent.asked(Load)
+    widget.inputs.voxel_size.setValue(2.25)
+    silent.answer_loads()
+    assert widget.session.sources[0].voxel_size == (2.25,) * 3
+    assert tuple(layer.scale) == (2.25,) * 3
+    assert [str(unit) for unit in layer.units] == ["angstrom"] * 3
+    assert widget.inputs.size_label.text() == "32 × 32 × 32 voxels · 72 Å box"
+
+
+def test_the_circle_and_the_form_are_one(open_widget, silent):
+    viewer, widget = open_widget(silent)
+    add_map(viewer, blob())
+    silent.answer_loads(60.0)
+    circle = widget._circle
+    assert circle.diameter == 60
+    circle.diameter = 33.34  # as a drag does
+    assert widget.form.value().diameter == 33.3
+    widget.form.set_value(DenoiseSettings(diameter=40))
+    assert circle.diameter == 40
+    widget.circle_box.setChecked(False)
+    assert not circle.visible
+    # The user's diameter stays with another map; the estimate can be had again.
+    other = add_map(viewer, blob(1), "other")
+    widget.inputs.choose(other)
+    silent.answer_loads(55.0)
+    assert widget.form.value().diameter == 40
+    widget.estimate_button.click()
+    assert widget.form.value().diameter == 55
+
+
+def test_what_there_is_to_choose_from_and_the_memory_it_takes(open_widget, silent):
+    _, widget = open_widget(silent)
+    silent.describe(peak=3 << 30)
+    weights = widget.form.control("weights")
+    assert [weights.itemText(i) for i in range(weights.count())] == ["first (default)", "second", "a file …"]
+    device = widget.form.control("device")
+    assert [device.itemText(i) for i in range(3)] == ["automatic: cuda:0", "cuda:0: NVIDIA H200", "cpu: EPYC"]
+    assert widget.memory_label.text() == "NVIDIA H200: needs up to 3.0 GiB, 8.0 GiB free"
+    assert widget.memory_label.objectName() == "blushHint"
+    silent.describe(peak=3 << 30, free=2 << 30)
+    assert widget.memory_label.objectName() == "blushWarning"
+
+
+def test_the_slice_in_view_is_followed(open_widget, silent):
+    from worker_stand_ins import pump
+
+    viewer, widget = open_widget(silent)
+    add_map(viewer, blob())
+    silent.answer_loads()
+    widget.preview(True)
+    request = silent.asked(Denoise)[-1]
+    assert (request.mode, request.focus.axis) == ("preview", 0)
+    for index in (3, 4, 5):
+        viewer.dims.set_current_step(0, index)
+    pump(0.15)
+    assert widget.session._focus.index == 5
+    viewer.dims.order = (2, 0, 1)
+    viewer.dims.set_current_step(2, 7)
+    pump(0.15)
+    assert (widget.session._focus.axis, widget.session._focus.index) == (2, 7)
+    viewer.dims.ndisplay = 3
+    pump(0.15)
+    assert widget.session._focus is None
+
+
+def test_pictures_go_into_one_layer_in_place(open_widget, silent):
+    from worker_stand_ins import wait_until
+
+    viewer, widget = open_widget(silent)
+    source = blob()
+    add_map(viewer, source)
+    silent.answer_loads()
+    widget.display.set_mode("result")
+    widget.preview(True)
+    work = silent.asked(Denoise)[-1].id
+
+    def picture(index: int, done: int) -> None:
+        path = silent.array(f"slice-{index}-{done}", np.full((32, 32), index + done))
+        silent.said.emit(
+            SlicePicture(
+                id=work,
+                axis=0,
+                index=index,
+                path=path,
+                blocks_done=done,
+                blocks_total=2,
+                whole=True,
+                approximate=done < 2,
+            )
+        )
+
+    picture(15, 0)  # before the layer is there
+    wait_until(lambda: widget.layers.denoised is not None)
+    layer = widget.layers.denoised
+    data = layer.data
+    assert data[15, 0, 0] == 15
+    np.testing.assert_array_equal(data[14], source.data[14])
+    assert widget.status.title.text() == "Preview · approximate"
+    picture(16, 2)
+    assert widget.status.title.text() == "Preview · this slice is final"
+    assert widget.layers.denoised.data is data
+    assert data[16, 0, 0] == 18
+    assert "preview" in layer.name
+    np.testing.assert_array_equal(source.data, blob().data)  # the input is nobody's canvas
+
+
+def test_slice_in_view_of_moved_and_rolled_maps(make_viewer):
+    from napari_blush.view_focus import slice_in_view
+
+    viewer = make_viewer()
+    volume = blob(n=16, size=2.0)
+    layer = add_map(viewer, volume, translate=(-20.0, 100.0, 7.0))
+    viewer.dims.set_point(0, -20.0 + 2 * 5)
+    viewer.scene.camera.center = (0, 100.0, 7.0)
+    assert slice_in_view(viewer, layer) == SliceInView(axis=0, index=5, centre=(0, 0))
+    viewer.dims.order = (1, 2, 0)
+    viewer.dims.set_point(1, 100 + 2 * 9)
+    assert slice_in_view(viewer, layer).axis == 1
+    assert slice_in_view(viewer, layer).index == 9
+    viewer.dims.order = (0, 1, 2)
+    viewer.add_image(np.zeros((50, 4, 4)), translate=(-20, 0, 0), scale=(2, 1, 1))
+    viewer.dims.set_point(0, 70.0)  # beyond the map
+    assert slice_in_view(viewer, layer) is None
+
+
+def test_files_that_are_dropped_are_opened_and_chosen(open_widget, silent, tmp_path):
+    from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
+    from qtpy.QtGui import QDropEvent
+    from worker_stand_ins import wait_until
+
+    viewer, widget = open_widget(silent)
+    paths = [tmp_path / f"half{half}.mrc" for half in (1, 2)]
+    for seed, path in enumerate(paths):
+        write_map(path, blob(seed))
+    mime = QMimeData()
+    mime.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+    actions, button = Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton
+    widget.dropEvent(QDropEvent(QPointF(5, 5), actions, mime, button, Qt.KeyboardModifier.NoModifier))
+    wait_until(lambda: len(viewer.layers) == 2)
+    assert widget.inputs.map_layer.name == "half1"
+    assert widget.inputs.half_layer.name == "half2"
+    assert widget.session.names == ("half1", "half2")
+
+
+# --- with the real worker and network -------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("no_log_errors")
+def test_from_a_map_to_a_saved_result(open_widget, random_weights, tmp_path):
+    import torch
+    from worker_stand_ins import pump, wait_until
+
+    from blushcore.denoiser import Denoiser, denoise_map
+    from napari_blush.layers.maps import METADATA, find_map
+
+    viewer, widget = open_widget()
+    session, layers = widget.session, widget.layers
+    settings = DenoiseSettings(diameter=40, weights=str(random_weights), device="cpu", precision="float32")
+    widget.form.set_value(settings)
+    source = blob()
+    source_layer = add_map(viewer, source)
+    wait_until(lambda: session.state == "ready")
+    assert session.estimated_diameter == pytest.approx(40, abs=10)
+
+    pictures = []
+    session.picture_came.connect(pictures.append)
+    widget.preview(True)
+    wait_until(lambda: bool(pictures) and not pictures[-1].approximate)
+    wait_until(lambda: layers.split is not None)
+    layer = layers.denoised
+    denoiser = Denoiser.load(random_weights, "cpu", "float32")
+    expected = denoise_map(denoiser, torch.from_numpy(source.data), source.voxel_size, diameter=40).map.numpy()
+    index = pictures[-1].index
+    close = {"rtol": 0, "atol": 1e-4}
+    np.testing.assert_allclose(layer.data[index], expected[index], **close)
+    viewer.dims.set_current_step(0, 5)
+    wait_until(lambda: pictures[-1].index == 5)
+    np.testing.assert_allclose(layer.data[5], expected[5], **close)
+
+    widget.denoise_button.click()
+    wait_until(lambda: session.state == "done" and layers.result is not None and "preview" not in layer.name)
+    assert layers.denoised == layer  # the same, updated
+    np.testing.assert_allclose(layer.data, expected, **close)
+    record = layer.metadata[METADATA]["denoising"]
+    assert record["figures"]["weights_sha256"] == denoiser.info.sha256
+    assert widget.status.title.text() == "Done"
+    assert tuple(str(unit) for unit in layer.units) == ("angstrom",) * 3
+
+    widget.display.strength.setValue(0.5)
+    halfway = (source.data + expected) / 2
+    wait_until(lambda: np.allclose(layer.data, halfway, atol=1e-3))
+    assert layer.metadata[METADATA]["denoising"]["strength"] == 0.5
+    target = tmp_path / "out.mrc"
+    widget.save(target)
+    wait_until(target.exists)
+    np.testing.assert_allclose(read_map(target).data, halfway, **close)
+
+    widget.display.set_mode("difference")
+    widget.display.solvent_mask.setChecked(True)
+    wait_until(lambda: find_map(viewer, layers._key("mask")) is not None)
+    difference = find_map(viewer, layers._key("difference"))
+    np.testing.assert_allclose(difference.data, (expected - source.data) / 2, **close)
+    assert difference.contrast_limits[0] == -difference.contrast_limits[1]
+    assert layers.split is None
+
+    # Another diameter: a second result, in the same layers; the first one beside it.
+    count = len(viewer.layers)
+    widget.form.set_value(settings.replace(diameter=25))
+    widget.denoise_button.click()
+    wait_until(lambda: len(session.history) == 2 and layers.result is session.history[1])
+    pump(0.2)
+    assert len(viewer.layers) == count
+    assert layers.denoised == layer
+    first, second = session.history
+    assert widget.history.selected is second
+    widget.show_result(first)
+    wait_until(lambda: layer.metadata[METADATA]["denoising"]["settings"]["diameter"] == 40)
+    widget.display.set_mode("split")
+    widget._want(compare_with=second)
+    wait_until(lambda: layers.split is not None and layers.split.before != source_layer)
+    assert layers.split.before.name == "map denoised (#2)"
+    widget.apply_record(layer.metadata[METADATA]["denoising"])
+    assert widget.form.value() == settings
+
+    pid, folder = widget._worker.pid, widget._worker.folder
+    widget.shut_down()
+    assert not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text()
+    assert not folder.exists()
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+def test_a_killed_worker_is_told_and_restarted(open_widget, random_weights):
+    from worker_stand_ins import wait_until
+
+    viewer, widget = open_widget()
+    widget.form.set_value(DenoiseSettings(weights=str(random_weights), device="cpu", precision="float32"))
+    add_map(viewer, blob())
+    wait_until(lambda: widget.session.state == "ready")
+    widget.denoise_button.click()
+    first = widget._worker.pid
+    os.kill(first, signal.SIGKILL)
+    wait_until(lambda: widget.session.state == "failed")
+    assert "killed or crashed" in widget.status.title.text()
+    assert not widget.status.restart_button.isHidden()
+    widget.status.restart_button.click()
+    wait_until(lambda: widget.session.state == "ready")
+    assert widget._worker.pid != first
+    widget.denoise_button.click()
+    wait_until(lambda: widget.session.state == "done")
+
+
+def test_two_halves_show_their_fsc(open_widget, random_weights):
+    from worker_stand_ins import wait_until
+
+    from napari_blush.denoise_widget import FSC_WARNING
+
+    viewer, widget = open_widget()
+    widget.form.set_value(DenoiseSettings(weights=str(random_weights), device="cpu", precision="float32"))
+    halves = [add_map(viewer, blob(seed), f"half{seed + 1}") for seed in range(2)]
+    widget.inputs.choose(*halves)
+    wait_until(lambda: widget.session.state == "ready")
+    widget.denoise_button.click()
+    wait_until(lambda: widget.fsc_plot is not None)
+    names = [curve.name for curve in widget.fsc_plot.curves]
+    assert names == ["after denoising", "half-maps as given"]
+    assert widget.fsc_plot._warning.text() == FSC_WARNING
+    assert not widget.fsc_section.isHidden()
+    wait_until(lambda: "half2 denoised" in viewer.layers)
+    assert not viewer.layers["half2 denoised"].visible

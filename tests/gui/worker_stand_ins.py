@@ -1,0 +1,100 @@
+"""Workers for the tests: one that only listens, and waiting for the real one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from qtpy.QtCore import QObject, Signal
+from qtpy.QtWidgets import QApplication
+
+from blushcore.interactive.messages import Described, DeviceFacts, Load, Loaded, WeightsFacts
+
+PATIENCE_SECONDS = 90.0
+
+
+class SilentWorker(QObject):
+    """Takes requests down; a test says what it answers."""
+
+    said = Signal(object)
+    died = Signal(str, str)
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+        self.folder.mkdir(exist_ok=True)
+        self.requests: list[Any] = []
+        self.is_running = False
+        self.details = "last words"
+        self.starts = 0
+
+    def start(self) -> None:
+        self.starts += not self.is_running
+        self.is_running = True
+
+    def stop(self) -> None:
+        self.is_running = False
+
+    def tell(self, request: Any) -> None:
+        self.requests.append(request)
+
+    def asked(self, kind: type) -> list[Any]:
+        return [request for request in self.requests if isinstance(request, kind)]
+
+    def array(self, name: str, values: np.ndarray) -> Path:
+        path = self.folder / f"{name}.npy"
+        np.save(path, values.astype(np.float32))
+        return path
+
+    def answer_loads(self, estimated_diameter: float | None = None) -> None:
+        """Say of all maps that it was told to load that they are loaded."""
+        wait_until(lambda: bool(self.asked(Load)))
+        for request in self.asked(Load):
+            self.requests.remove(request)
+            shape = np.load(request.path).shape
+            self.said.emit(
+                Loaded(
+                    key=request.key,
+                    shape=shape,
+                    voxel_size=request.voxel_size,
+                    estimated_diameter=estimated_diameter,
+                )
+            )
+
+    def describe(self, key: str | None = None, peak: int | None = None, free: int = 8 << 30) -> None:
+        self.said.emit(
+            Described(
+                key=key,
+                devices=(
+                    DeviceFacts(
+                        device="cuda:0", name="NVIDIA H200", free=free, total=141 << 30, predicted_peak=peak
+                    ),
+                    DeviceFacts(device="cpu", name="EPYC", free=free, total=16 << 30, predicted_peak=peak),
+                ),
+                weights=(
+                    WeightsFacts(name="first", version="1", sha256="ab", default=True),
+                    WeightsFacts(name="second", version="1", sha256="cd", default=False),
+                ),
+                default_weights="first",
+            )
+        )
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
+    """Let Qt work until a condition comes true; fails if it does not."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        QApplication.processEvents()
+        time.sleep(0.005)
+
+
+def pump(seconds: float) -> None:
+    """Let Qt work for a while."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        QApplication.processEvents()
+        time.sleep(0.005)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +15,7 @@ from blushcore.volumes import Volume
 from napari_blush.background import Background
 from napari_blush.denoise_results import Result
 from napari_blush.denoise_states import Picture
-from napari_blush.layers.contrast import contrast_of_map
+from napari_blush.layers.contrast import MapContrast, contrast_of_map
 from napari_blush.layers.maps import METADATA, add_or_update_map, find_map
 from napari_blush.layers.split import SplitView
 from napari_blush.panels.display import Mode
@@ -40,6 +40,26 @@ class _Wanted:
     strength: float = 1.0
     compare_with: Result | None = None
     """What stands left of the divider; None for the input."""
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """An array and the contrast to show it with: all that takes long, done before the GUI gets it."""
+
+    array: NDArray[np.float32]
+    contrast: MapContrast
+
+    @classmethod
+    def of(cls, array: NDArray[np.float32]) -> Shown:
+        """Look at a map or mask."""
+        return cls(array, MapContrast.of(array))
+
+    @classmethod
+    def of_difference(cls, array: NDArray[np.float32]) -> Shown:
+        """Look at a difference: no change is the middle."""
+        sample = array.reshape(-1)[:: max(1, array.size // 1_000_000)]
+        reach = _DIFFERENCE_SIGMAS * float(sample.std(dtype=np.float64)) or 1.0
+        return cls(array, MapContrast((-reach, reach), (float(array.min()), float(array.max()))))
 
 
 class DenoiseLayers:
@@ -115,29 +135,26 @@ class DenoiseLayers:
         self._patches.clear()
         self.result = None
 
-        def show(array: NDArray[np.float32]) -> None:
+        def copy() -> Shown:
+            return Shown.of(np.array(volume.data))
+
+        def show(shown: Shown) -> None:
             if not self._previewing:
                 return
             for (axis, index), values in self._patches.items():
-                _slice(array, axis, index)[...] = values
+                _slice(shown.array, axis, index)[...] = values
             self._set_visible("difference", False)
             self._set_visible("mask", False)
-            balance = self._contrast_is_ours()
-            add_or_update_map(
-                self._viewer,
-                self._key("map"),
-                volume.with_data(array),
-                name=f"{self._name} denoised (preview)",
-                details={"denoising": None},
-            )
+            first = next(iter(self._patches.values()), None)
+            if first is not None:
+                shown = replace(shown, contrast=replace(shown.contrast, limits=contrast_of_map(first)))
+                self._balanced = True
+            name = f"{self._name} denoised (preview)"
+            self._show_map(volume, shown, name, {"denoising": None})
             self._show_split()
-            known = next(iter(self._patches.values()), None)
-            if balance:
-                self._balance(contrast_of_map(array if known is None else known))
-                self._balanced = known is not None
             self.changed.emit()
 
-        self._background.run(lambda: np.array(volume.data), show, self._say, instead_of="map")
+        self._background.run(copy, show, self._say, instead_of="map")
 
     def show_picture(self, picture: Picture) -> None:
         """Show a slice of the preview."""
@@ -150,6 +167,7 @@ class DenoiseLayers:
         _slice(layer.data, picture.axis, picture.index)[...] = picture.values
         if picture.whole and not self._balanced and self._contrast_is_ours():
             self._balance(contrast_of_map(picture.values))
+            self._balanced = True
         layer.refresh(thumbnail=False, highlight=False, extent=False)
         if self._split is not None:
             self._split.refresh()
@@ -181,79 +199,83 @@ class DenoiseLayers:
         difference_wanted = wanted.mode == "difference"
         other = wanted.compare_with if wanted.mode == "split" else None
 
-        def compute() -> dict[str, NDArray[np.float32]]:
-            arrays = {"map": result.blended(0, strength)}
-            if halves:
-                arrays["half2"] = result.blended(1, strength)
-            if difference_wanted:
-                arrays["difference"] = result.change(0, strength)
-            if other is not None:
-                arrays["other"] = other.blended(0, 1.0)
-            return arrays
+        mask_wanted = wanted.mask
 
-        def show(arrays: dict[str, NDArray[np.float32]]) -> None:
+        def compute() -> dict[str, Shown]:
+            shown = {"map": Shown.of(result.blended(0, strength))}
+            if halves:
+                shown["half2"] = Shown.of(result.blended(1, strength))
+            if difference_wanted:
+                shown["difference"] = Shown.of_difference(result.change(0, strength))
+            if mask_wanted:
+                shown["mask"] = Shown.of(result.mask)
+            if other is not None:
+                shown["other"] = Shown.of(other.blended(0, 1.0))
+            return shown
+
+        def show(shown: dict[str, Shown]) -> None:
             if result is self.result and group == self._group:
-                self._show_arrays(result, arrays, strength)
+                self._show_all(result, shown, strength)
 
         self._background.run(compute, show, self._say, instead_of="map")
 
-    def _show_arrays(self, result: Result, arrays: dict[str, NDArray[np.float32]], strength: float) -> None:
-        source = result.sources[0]
-        balance = self._contrast_is_ours()
+    def _show_all(self, result: Result, shown: Mapping[str, Shown], strength: float) -> None:
+        source, name = result.sources[0], self._name
         details = {"denoising": result.record(strength)}
-        if "half2" in arrays:
-            second = result.sources[1].with_data(arrays["half2"])
-            self._show("half2", second, f"{result.names[1]} denoised", visible=False, details=details)
-        self._show("map", source.with_data(arrays["map"]), f"{self._name} denoised", details=details)
-        if "difference" in arrays:
-            layer = self._show(
-                "difference",
-                source.with_data(arrays["difference"]),
-                f"{self._name} difference (denoised − input)",
-                colormap=_DIFFERENCE_COLORMAP,
-                details=details,
-            )
-            _make_symmetric(layer)
-        self._set_visible("difference", self.wanted.mode == "difference")
-        if self.wanted.mask:
-            mask = source.with_data(result.mask)
-            before = find_map(self._viewer, self._key("mask"))
-            layer = self._show(
-                "mask", mask, f"{self._name} solvent mask (network)", colormap=_MASK_COLORMAP, details=details
-            )
-            if before is None:
+        if "half2" in shown:
+            second = f"{result.names[1]} denoised"
+            self._show("half2", result.sources[1], shown["half2"], second, details, visible=False)
+        self._show_map(source, shown["map"], f"{name} denoised", details)
+        if "difference" in shown:
+            words = f"{name} difference (denoised − input)"
+            self._show("difference", source, shown["difference"], words, details, colormap=_DIFFERENCE_COLORMAP)
+        if "mask" in shown:
+            is_new = find_map(self._viewer, self._key("mask")) is None
+            words = f"{name} solvent mask (network)"
+            layer = self._show("mask", source, shown["mask"], words, details, colormap=_MASK_COLORMAP)
+            if is_new:
                 layer.blending, layer.opacity = "additive", _MASK_OPACITY
+        other = self.wanted.compare_with
+        if "other" in shown and other is not None:
+            of_other = {"denoising": other.record(1.0)}
+            self._show("other", source, shown["other"], f"{name} denoised (#{other.number})", of_other)
+        self._set_visible("difference", self.wanted.mode == "difference")
         self._set_visible("mask", self.wanted.mask)
-        if "other" in arrays and self.wanted.compare_with is not None:
-            other = self.wanted.compare_with
-            name = f"{self._name} denoised (#{other.number})"
-            self._show(
-                "other", source.with_data(arrays["other"]), name, details={"denoising": other.record(1.0)}
-            )
         self._show_split()
-        if balance:
-            self._balance(contrast_of_map(arrays["map"]))
         self._raise("mask")
         self.changed.emit()
+
+    def _show_map(self, source: Volume, shown: Shown, name: str, details: Mapping[str, object]) -> None:
+        """Show the denoised map, with a contrast that suits the input beside it too."""
+        if self._contrast_is_ours():
+            limits = self._between(shown.contrast.limits)
+            self._show(
+                "map", source, replace(shown, contrast=replace(shown.contrast, limits=limits)), name, details
+            )
+            self._balance(shown.contrast.limits)
+        else:
+            self._show("map", source, shown, name, details)
 
     def _show(
         self,
         role: str,
-        volume: Volume,
+        source: Volume,
+        shown: Shown,
         name: str,
+        details: Mapping[str, object],
         *,
         colormap: str = "gray",
         visible: bool = True,
-        details: Mapping[str, object],
     ) -> Image:
         selected = set(self._viewer.layers.selection)
         layer = add_or_update_map(
             self._viewer,
             self._key(role),
-            volume,
+            source.with_data(shown.array),
             name=name,
             colormap=colormap,
             visible=visible,
+            contrast=shown.contrast,
             details=details,
         )
         if selected and set(self._viewer.layers.selection) != selected:  # a new layer takes the selection
@@ -272,21 +294,23 @@ class DenoiseLayers:
         layers = [layer for layer in (self._source, self.denoised) if layer is not None]
         return self._limits_of_input is not None and all(_untouched(layer) for layer in layers)
 
-    def _balance(self, limits_of_result: tuple[float, float]) -> None:
-        """Give input and result, which share their contrast, limits between what would suit each.
+    def _between(self, limits_of_result: tuple[float, float]) -> tuple[float, float]:
+        """Return contrast limits between what would suit the input and the result.
 
         Those of the noisy input leave the result dim, its own drive the input into black and white.
         """
-        source, denoised = self._source, self.denoised
-        if source is None or denoised is None or self._limits_of_input is None:
-            return
-        self._balanced = True
-        pairs = zip(self._limits_of_input, limits_of_result, strict=True)
-        limits = tuple((one + other) / 2 for one, other in pairs)
-        for layer in (denoised, source):
-            layer.metadata[METADATA]["contrast_limits"] = limits
-            if not np.allclose(layer.contrast_limits, limits):
-                layer.contrast_limits = limits
+        assert self._limits_of_input is not None  # `_contrast_is_ours`
+        (black, white), (other_black, other_white) = self._limits_of_input, limits_of_result
+        return (black + other_black) / 2, (white + other_white) / 2
+
+    def _balance(self, limits_of_result: tuple[float, float]) -> None:
+        """Give input and result, which share their contrast, limits that suit both."""
+        limits = self._between(limits_of_result)
+        for layer in (self.denoised, self._source):
+            if layer is not None:
+                layer.metadata[METADATA]["contrast_limits"] = limits
+                if not np.allclose(layer.contrast_limits, limits):
+                    layer.contrast_limits = limits
 
     def _set_visible(self, role: str, visible: bool) -> None:
         layer = find_map(self._viewer, self._key(role))
@@ -347,7 +371,7 @@ def _slice(array: NDArray[np.float32], axis: int, index: int) -> NDArray[np.floa
 
 
 def _own_limits(source: Image) -> tuple[float, float] | None:
-    """Return the contrast limits that suit a map by itself, as its reader chose them; None for others' layers."""
+    """Return the contrast limits that its reader chose for a map by itself; None for layers of others."""
     kept = source.metadata.get(METADATA, {})
     limits = kept.setdefault("own_contrast_limits", kept.get("contrast_limits"))
     return None if limits is None else (float(limits[0]), float(limits[1]))
@@ -357,13 +381,3 @@ def _untouched(layer: Image) -> bool:
     """Whether a layer's contrast is what was chosen for it, not by the user."""
     chosen = layer.metadata.get(METADATA, {}).get("contrast_limits")
     return chosen is not None and bool(np.allclose(layer.contrast_limits, chosen))
-
-
-def _make_symmetric(layer: Image) -> None:
-    """Let white mean no change, unless the user has set the contrast."""
-    if not _untouched(layer):
-        return
-    values = layer.data.reshape(-1)[:: max(1, layer.data.size // 1_000_000)]
-    reach = _DIFFERENCE_SIGMAS * float(values.std(dtype=np.float64)) or 1.0
-    layer.contrast_limits = (-reach, reach)
-    layer.metadata[METADATA]["contrast_limits"] = (-reach, reach)

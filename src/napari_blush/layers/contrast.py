@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,6 +37,23 @@ def contrast_of_map(data: NDArray[np.floating]) -> tuple[float, float]:
     black = max(lowest, middle - _BELOW * sigma)
     white = min(highest, max(brightest, middle + _ABOVE * sigma))
     return (black, white) if black < white else (lowest, highest)
+
+
+@dataclass(frozen=True)
+class MapContrast:
+    """How a map is to be shown: contrast limits, and how far the sliders reach.
+
+    To be found out in another thread where the map is large: all voxels are looked at.
+    """
+
+    limits: tuple[float, float]
+    value_range: tuple[float, float]
+    """Lowest and highest value."""
+
+    @classmethod
+    def of(cls, data: NDArray[np.floating]) -> MapContrast:
+        """Look at a map ``[z, y, x]``."""
+        return cls(contrast_of_map(data), (float(data.min()), float(data.max())))
 
 
 def contrast_of_images(images: NDArray[np.floating]) -> tuple[float, float]:

@@ -25,7 +25,7 @@ import numpy as np
 
 from blushcore.protocol import BlushError
 from blushcore.volumes import MapHeader, Volume
-from napari_blush.layers.contrast import contrast_of_map
+from napari_blush.layers.contrast import MapContrast, contrast_of_map
 from napari_blush.layers.units import ANGSTROM, PIXEL, lengths_in_angstrom
 
 if TYPE_CHECKING:
@@ -39,7 +39,12 @@ AXES = ("z", "y", "x")
 
 
 def map_arguments(
-    volume: Volume, *, name: str, voxel_size_known: bool = True, details: Mapping[str, Any] | None = None
+    volume: Volume,
+    *,
+    name: str,
+    voxel_size_known: bool = True,
+    contrast_limits: tuple[float, float] | None = None,
+    details: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the keyword arguments with which napari's Image layer shows `volume` as it is in space.
 
@@ -51,10 +56,12 @@ def map_arguments(
         The layer's name.
     voxel_size_known
         If False, the layer is in pixels.
+    contrast_limits
+        If not given, they are chosen from the values.
     details
         What else goes into ``metadata["blush"]``.
     """
-    limits = contrast_of_map(volume.data)
+    limits = contrast_of_map(volume.data) if contrast_limits is None else contrast_limits
     return {
         "name": name,
         **_placement(volume, voxel_size_known),
@@ -86,6 +93,7 @@ def add_or_update_map(
     name: str,
     colormap: str = "gray",
     visible: bool = True,
+    contrast: MapContrast | None = None,
     details: Mapping[str, Any] | None = None,
 ) -> Image:
     """Show a map in the layer of that key, which is made if it is not there.
@@ -104,6 +112,8 @@ def add_or_update_map(
         The map.
     name, colormap, visible
         For a new layer; a layer that still has the name it was given takes a new one.
+    contrast
+        If it is known already; finding it out takes tens of milliseconds.
     details
         What goes into ``metadata["blush"]`` beside what is always there, e.g. the parameters behind the map.
 
@@ -113,12 +123,13 @@ def add_or_update_map(
     """
     layer = find_map(viewer, key)
     given = {"key": key, "given_name": name, **(details or {})}
-    arguments = map_arguments(volume, name=name, details=given)
+    contrast = MapContrast.of(volume.data) if contrast is None else contrast
+    arguments = map_arguments(volume, name=name, contrast_limits=contrast.limits, details=given)
     if layer is None:
         from napari.layers import Image
 
         layer = Image(volume.data, **arguments, colormap=colormap, visible=visible)
-        _let_sliders_reach(layer, volume.data)
+        _let_sliders_reach(layer, *contrast.value_range)
         viewer.add_layer(layer)
         return layer
 
@@ -136,7 +147,7 @@ def add_or_update_map(
             setattr(layer, attribute, arguments[attribute])
     if untouched and not np.allclose(layer.contrast_limits, arguments["contrast_limits"]):
         layer.contrast_limits = arguments["contrast_limits"]
-    _let_sliders_reach(layer, volume.data)
+    _let_sliders_reach(layer, *contrast.value_range)
     return layer
 
 
@@ -149,9 +160,8 @@ def find_map(viewer: ViewerModel, key: str) -> Image | None:
     return None
 
 
-def _let_sliders_reach(layer: Image, data: np.ndarray) -> None:
+def _let_sliders_reach(layer: Image, lowest: float, highest: float) -> None:
     """Let the contrast sliders run over all values, and over the limits in force."""
-    lowest, highest = float(data.min()), float(data.max())
     black, white = layer.contrast_limits
     if lowest < highest:
         layer.contrast_limits_range = (min(lowest, black), max(highest, white))

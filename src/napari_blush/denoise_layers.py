@@ -29,6 +29,7 @@ KEY = "denoise"
 _MASK_COLORMAP, _DIFFERENCE_COLORMAP = "cyan", "twilight_shifted"
 _MASK_OPACITY = 0.35
 _DIFFERENCE_SIGMAS = 3.0
+_INPUTS_SHARE_OF_CONTRAST = 0.25
 
 
 @dataclass
@@ -149,7 +150,7 @@ class DenoiseLayers:
             if first is not None:
                 shown = replace(shown, contrast=replace(shown.contrast, limits=contrast_of_map(first)))
                 self._balanced = True
-            name = f"{self._name} denoised (preview)"
+            name = f"{self._name} preview"
             self._show_map(volume, shown, name, {"denoising": None})
             self._show_split()
             self.changed.emit()
@@ -301,7 +302,8 @@ class DenoiseLayers:
         """
         assert self._limits_of_input is not None  # `_contrast_is_ours`
         (black, white), (other_black, other_white) = self._limits_of_input, limits_of_result
-        return (black + other_black) / 2, (white + other_white) / 2
+        share = _INPUTS_SHARE_OF_CONTRAST
+        return share * black + (1 - share) * other_black, share * white + (1 - share) * other_white
 
     def _balance(self, limits_of_result: tuple[float, float]) -> None:
         """Give input and result, which share their contrast, limits that suit both."""

@@ -152,7 +152,7 @@ class ParameterForm(QWidget):
         if isinstance(control, ComboBox):
             self._offer(name, self._offered[name], value)
         elif value is None:
-            control.value = _NOTHING.get(type(control), None)
+            control.value = _NOTHING.get(type(control))
         else:
             control.value = value
 

@@ -87,7 +87,9 @@ class FscPlot(QWidget):
         self._graphics = pg.PlotWidget(axisItems={"bottom": frequency_axis(), "top": ResolutionAxis()})
         self._plot: pg.PlotItem = self._graphics.getPlotItem()
         self._plot.setMenuEnabled(False)
-        self._plot.ctrlMenu.setParent(self._graphics)  # made all the same, and else a window of its own for ever
+        menu = self._plot.ctrlMenu  # made all the same, and without a parent it would stay for ever
+        menu.setParent(self._graphics)
+        menu.hide()
         self._plot.hideButtons()
         self._plot.showAxis("top")
         self._plot.showAxis("right")

@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from blushcore.protocol import BlushError
-from blushcore.simulation import read_model_table
+from blushcore.simulation import ModelEntry, read_model_table
 from blushcore.training.augmentation import HalfMapPair
 from blushcore.training.batches import BatchStream, batches
-from blushcore.training.samples import SimulatedPairs, TrainingBlocks
+from blushcore.training.samples import SimulatedPairs, TrainingBlocks, simulate_pair
 from blushcore.volumes.masks import soft_sphere
-from synthetic_models import write_model_table
+from synthetic_models import pdb_line, write_model_table
 
 MASK = soft_sphere((66,) * 3, 20, 5)
 
@@ -115,6 +115,16 @@ def test_a_stream_waits_no_longer_than_it_is_told(examples):
         assert stream.take(1e-6) is None
         for number in range(2):
             assert equal([part[0] for part in stream.take(60.0)], examples[number])
+
+
+def test_a_diagonal_rod_fits_its_box_however_it_is_turned(tmp_path):
+    along = np.linspace(-55, 55, 60)  # 110 Å along each axis of the file, 190 Å along the rod
+    lines = [pdb_line(i + 1, "CA", "A", i + 1, np.full(3, x), 20.0) for i, x in enumerate(along)]
+    (tmp_path / "rod.pdb").write_text("\n".join([*lines, "END"]))
+    entry = ModelEntry("rod", tmp_path / "rod.pdb", "train", 110.0)
+    for seed in range(3):
+        pair = simulate_pair(entry, np.random.default_rng(seed), resolution=8.0, size_factor=1.0)
+        assert len(set(pair.half1.shape)) == 1
 
 
 def test_simulated_pairs_are_the_generator_s(tmp_path):

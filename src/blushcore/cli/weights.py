@@ -200,5 +200,6 @@ def what_it_is(training: Mapping[str, Any]) -> str:
         return f"imported from {training['imported_from']}"
     if "steps" in training:
         models = f" on {training['models']} simulated models" if "models" in training else ""
-        return f"trained for {training['steps']} steps{models}"
+        steps = training["steps"] + training.get("steps_before", 0)
+        return f"trained for {steps} steps{models}"
     return "no record"

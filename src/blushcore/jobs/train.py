@@ -120,8 +120,11 @@ def train(params: TrainParameters, control: Control, state: JobState | None = No
     if state is not None:
         training.trainer.restore(state)
         training.seconds = float(state.values["seconds"])
+        training.steps_before = int(state.values.get("steps_before", 0))
     elif params.initial_weights is not None:
-        training.trainer.start_from(load_network(find_weights(params.initial_weights))[0].state_dict())
+        network, info = load_network(find_weights(params.initial_weights))
+        training.trainer.start_from(network.state_dict())
+        training.steps_before = int(info.training.get("steps", 0)) + int(info.training.get("steps_before", 0))
     trainer, first_step = training.trainer, training.trainer.step
     yield Started(
         job="train",
@@ -166,6 +169,12 @@ def train(params: TrainParameters, control: Control, state: JobState | None = No
     if control.stop_after_iteration and not training.is_done():
         yield Finished(outcome="stopped")
         return
+    if trainer.step - params.clean_steps < trainer.step / 5:
+        yield Message(
+            text=f"Fewer than a fifth of the {trainer.step} steps were noise2noise. Go on with more steps, or "
+            "with fewer clean ones, if the weights are to know what the noise of other halves taught.",
+            level="warning",
+        )
     figures = training.report() if figures is None else figures
     yield Finished(figures=figures, artefacts=(training.weights(figures),))
 
@@ -196,6 +205,8 @@ class _Training:
             ema_decay=params.ema_decay,
             seed=params.seed,
         )
+        self.steps_before = 0
+        """Steps in earlier trainings, of the weights that it began with."""
         self.seconds = 0.0
         """Time that went into training, attempts before this one included."""
         self._seconds_a_step = math.nan
@@ -289,7 +300,10 @@ class _Training:
             iteration=self.trainer.step,
             figures=figures,
             artefacts=(self.weights(figures),),
-            state=JobState(arrays=state.arrays, values={**state.values, "seconds": self.seconds}),
+            state=JobState(
+                arrays=state.arrays,
+                values={**state.values, "seconds": self.seconds, "steps_before": self.steps_before},
+            ),
         )
 
     def weights(self, figures: dict[str, Any]) -> WeightsFile:
@@ -298,6 +312,7 @@ class _Training:
         record = {
             "parameters": params.model_dump(mode="json", exclude={"models", "initial_weights"}),
             "steps": self.trainer.step,
+            "steps_before": self.steps_before,
             "seconds": round(self.seconds),
             "models": len(_models(params, "train")),
             "started_from": Path(params.initial_weights).name if params.initial_weights else None,

@@ -95,7 +95,7 @@ def prepare_volume(pair: HalfMapPair, generator: np.random.Generator, *, clean_t
         solvent_flat = wanted * pair.mask + filtered(wanted, keep_coarse) * (1 - pair.mask)
         mean, std = y.mean(), y.std()
         inputs.append((y - mean) / std * sphere)
-        stds.append(local_standard_deviation(y) * sphere)
+        stds.append(local_standard_deviation(y - mean) * sphere)  # without its mean, as at inference
         targets.append((filtered(solvent_flat, target_filter) - mean) / std * sphere)
     half = torch.float16
     return PreparedVolume(

@@ -35,13 +35,14 @@ class Loss(NamedTuple):
 def noise2noise_loss(denoised: Denoised, blocks: Tensor, targets: Tensor, masks: Tensor) -> Loss:
     """Compare what the network made of `blocks` with the targets, all ``(b, z, y, x)``.
 
-    The density term is ``‖d‖² + λ‖∇d‖² + μ‖Δd‖²`` of the difference d. Any positive weighting of Fourier
-    components has the same minimiser in expectation, the posterior mean, as the paper's plain square; this
-    one keeps the weak fine detail, which decides the resolution, from drowning in the strong coarse shape:
-    a map's power falls by a factor of a thousand between 30 and 5 Å, and the weight rises by 300. Each
-    block is weighted by its own signal's power, estimated without bias as the covariance of input and
-    target, so that noisy maps count as much as clean ones. The weight of the mask channel is unpublished;
-    0.05 is ours.
+    The density term is ``‖d‖² + λ‖∇d‖² + μ‖Δd‖²`` of the difference d. Any fixed positive weighting of
+    Fourier components has the same minimiser in expectation, the posterior mean, as the paper's plain
+    square; this one keeps the weak fine detail, which decides the resolution, from drowning in the strong
+    coarse shape: a map's power falls by a factor of a thousand between 30 and 5 Å, and the weight rises by
+    300. Each block is weighted by its own signal's power, estimated as the covariance of input and target,
+    so that noisy maps count as much as clean ones; that weight holds a little of the target's noise,
+    averaged over the block, so for noisy targets the minimiser is the posterior mean only nearly. The
+    weight of the mask channel is unpublished; 0.05 is ours.
 
     Parameters
     ----------

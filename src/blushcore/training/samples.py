@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -21,6 +22,7 @@ from blushcore.simulation import (
     read_structure,
     simulate_half_maps,
 )
+from blushcore.simulation.structures import atom_positions
 from blushcore.training.augmentation import HalfMapPair, PreparedVolume, cut_block, prepare_volume
 
 Example: TypeAlias = tuple[Tensor, Tensor, Tensor, Tensor]
@@ -82,12 +84,16 @@ def simulate_pair(
     model = read_structure(entry.path)
     factor = generator.uniform(1.3, 1.8) if size_factor is None else size_factor
     box = max(BLOCK_SIZE + 16, int(entry.extent_angstrom * factor / VOXEL_SIZE_ANGSTROM))
+    rotation = random_rotation(generator)
+    # The table's extent is along the axes of the file: a rod along a diagonal becomes longer when it is turned.
+    turned = float(np.ptp(atom_positions(model) @ rotation.T, axis=0).max())
+    box = max(box, math.ceil(turned / VOXEL_SIZE_ANGSTROM) + 4)
     box += box % 2
     density = electron_density(
         model,
         box,
         VOXEL_SIZE_ANGSTROM,
-        rotation=random_rotation(generator),
+        rotation=rotation,
         relative_b_factors=bool(generator.random() < 0.5),
     )
     mask = particle_mask(density, VOXEL_SIZE_ANGSTROM)

@@ -93,5 +93,5 @@ def test_block_of_zeros_stays_zero(network):
 
 def test_auto_precision_is_what_the_device_is_fast_with(network, monkeypatch):
     for fast, dtype in ((torch.bfloat16, torch.bfloat16), (None, torch.float32)):
-        monkeypatch.setattr("blushcore.denoiser.denoiser.fast_reduced_precision", lambda _, fast=fast: fast)
+        monkeypatch.setattr("blushcore.devices.precision.fast_reduced_precision", lambda _, fast=fast: fast)
         assert Denoiser(network, None, torch.device("cpu"), "auto").dtype == dtype

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from blushcore.devices import fast_reduced_precision, precision
+from blushcore.devices import fast_reduced_precision, precision, use_reduced_precision
 from blushcore.devices.precision import cpu_has_bfloat16
 
 X86 = "processor\t: 0\nmodel name\t: Some CPU\nflags\t\t: fpu sse2 avx2 avx512f {}\n"
@@ -77,3 +77,12 @@ def test_what_is_fast_here_computes():
         product = torch.ones(64, 64) @ torch.ones(64, 64)
     assert product.dtype == torch.bfloat16
     assert product.unique().tolist() == [64]
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_what_a_choice_means_on_a_device(monkeypatch, fast):
+    monkeypatch.setattr(precision, "fast_reduced_precision", lambda _: torch.bfloat16 if fast else None)
+    device = torch.device("cpu")
+    assert use_reduced_precision(device, "auto") is fast
+    assert use_reduced_precision(device, "bfloat16")
+    assert not use_reduced_precision(device, "float32")

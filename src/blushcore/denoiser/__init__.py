@@ -7,10 +7,12 @@ imported on first use: they bring torch along.
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from blushcore.devices import Precision
+
 if TYPE_CHECKING:
     from blushcore.denoiser.application import DenoisedMap, MapDenoising, Slice, denoise_map
     from blushcore.denoiser.checkpoints import Checkpoint, read_checkpoint
-    from blushcore.denoiser.denoiser import BlockDenoiser, Denoiser, Precision
+    from blushcore.denoiser.denoiser import BlockDenoiser, Denoiser
     from blushcore.denoiser.local_std import local_standard_deviation
     from blushcore.denoiser.network import BLOCK_SIZE, VOXEL_SIZE_ANGSTROM, BlushNetwork, Denoised
     from blushcore.denoiser.planes import slice_is_exact, slice_of_result
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "application": ("DenoisedMap", "MapDenoising", "Slice", "denoise_map"),
     "checkpoints": ("Checkpoint", "read_checkpoint"),
-    "denoiser": ("BlockDenoiser", "Denoiser", "Precision"),
+    "denoiser": ("BlockDenoiser", "Denoiser"),
     "local_std": ("local_standard_deviation",),
     "planes": ("slice_is_exact", "slice_of_result"),
     "slab": ("Slab",),

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import Literal, Protocol, TypeAlias
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from blushcore.denoiser.network import BLOCK_SIZE, BlushNetwork, Denoised
 from blushcore.denoiser.weights import WeightsInfo, find_weights, load_network
-from blushcore.devices import describe_device, fast_reduced_precision, resolve_device
+from blushcore.devices import Precision, describe_device, resolve_device, use_reduced_precision
 from blushcore.protocol import BlushError
 
-Precision: TypeAlias = Literal["auto", "float32", "bfloat16"]
 BYTES_PER_BLOCK = 400e6
 """Upper estimate of the activations of one 64³ block in float32."""
 _CPU_BATCH = 4
@@ -62,9 +61,7 @@ class Denoiser:
         device: torch.device,
         precision: Precision = "auto",
     ) -> None:
-        fast = fast_reduced_precision(device)
-        reduced = precision == "bfloat16" or (precision == "auto" and fast is not None)
-        self.dtype = torch.bfloat16 if reduced else torch.float32
+        self.dtype = torch.bfloat16 if use_reduced_precision(device, precision) else torch.float32
         self.device = device
         self.info = info
         self.batch_size = _batch_size(device)

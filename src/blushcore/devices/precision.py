@@ -1,16 +1,24 @@
-"""Which reduced precision a device computes faster than float32."""
+"""In which precision a device computes: where it is fast, and what a choice of the user means."""
 
 from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     import torch
 
+Precision: TypeAlias = Literal["auto", "float32", "bfloat16"]
+"""Of a network's arithmetic, as a user chooses it."""
+
 _X86_BFLOAT16 = {"avx512_bf16", "amx_bf16"}
 _ARM_BFLOAT16 = {"bf16"}
+
+
+def use_reduced_precision(device: torch.device, precision: Precision) -> bool:
+    """Whether to compute in bfloat16: when told so, or left to decide (``auto``) where it is the faster."""
+    return precision == "bfloat16" or (precision == "auto" and fast_reduced_precision(device) is not None)
 
 
 def fast_reduced_precision(device: torch.device) -> torch.dtype | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -218,8 +219,12 @@ class DenoiseSession:
             self._set_state(State.EMPTY)
 
     def forget(self, result: Result) -> None:
-        """Take a result out of the history."""
+        """Take a result out of the history, and its maps off the disk."""
         self.history.remove(result)
+        for array in result.maps:
+            # Where a mapped file cannot be removed, it goes with the session's folder.
+            with contextlib.suppress(OSError):
+                Path(str(getattr(array, "filename", ""))).unlink(missing_ok=True)
 
     def close(self) -> None:
         """End the worker and remove all files. The session is of no use afterwards."""
@@ -356,6 +361,7 @@ class DenoiseSession:
         if event.key not in self._loading:
             return
         self._loading.remove(event.key)
+        (self._worker.folder / f"{event.key}.npy").unlink(missing_ok=True)
         self.warnings += event.warnings
         if event.key == self._key(0):
             self.estimated_diameter = event.estimated_diameter

@@ -52,6 +52,7 @@ _FROM_FILE = "a file …"
 _MAP_FILES = (
     "Maps (*.mrc *.map *.ccp4 *.mrc.gz *.map.gz *.ccp4.gz *.mrc.bz2 *.map.bz2 *.ccp4.bz2);;All files (*)"
 )
+_NO_SLICE = "A preview shows slices of the map: look at one in 2D, or denoise the whole map."
 FSC_WARNING = (
     "An FSC after denoising is no estimate of resolution: the network puts the same expectations "
     "into both halves. Report the curve before."
@@ -479,7 +480,10 @@ class DenoiseWidget(QWidget):
 
     def _look(self) -> None:
         layer = self.inputs.map_layer
-        self.session.look_at(None if layer is None else slice_in_view(self._viewer, unwrapped(layer)))
+        focus = None if layer is None else slice_in_view(self._viewer, unwrapped(layer))
+        self.session.look_at(focus)
+        if focus is None and self.session.state is State.PREVIEWING:
+            self.status.show_state(State.PREVIEWING, text=_NO_SLICE)
 
     def _on_state(self, state: State) -> None:
         self.status.show_state(state, failure=self.session.failure, text=self._words(state))
@@ -502,7 +506,7 @@ class DenoiseWidget(QWidget):
                 f"{result.summary} · {duration(float(result.figures['seconds']))} on {result.figures['device']}"
             )
         if state is State.PREVIEWING and self._viewer.dims.ndisplay == 3:
-            return "A preview shows slices: switch to 2D, or denoise the whole map."
+            return _NO_SLICE
         return ""
 
     def _on_progress(self, progress: ProgressOfAll) -> None:

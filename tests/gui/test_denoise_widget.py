@@ -187,6 +187,7 @@ def test_the_slice_in_view_is_followed(open_widget, silent):
     viewer.dims.ndisplay = 3
     pump(0.15)
     assert widget.session._focus is None
+    assert "look at one in 2D" in widget.status.text.text()
 
 
 def test_pictures_go_into_one_layer_in_place(open_widget, silent):

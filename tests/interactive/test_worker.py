@@ -167,6 +167,20 @@ def test_another_diameter_is_another_result(shared_worker, loaded, settings):
     assert np.abs(maps[0] - maps[1]).max() > 0.05
 
 
+def test_a_mask_keeps_the_rest_flat(shared_worker, loaded, settings, tmp_path, noisy_map):
+    mask = np.zeros(noisy_map[1].shape, np.float32)
+    mask[:30] = 1
+    np.save(tmp_path / "mask.npy", mask)
+    shared_worker.tell(Load(key="soft", path=tmp_path / "mask.npy", voxel_size=VOXEL, role="mask"))
+    assert shared_worker.until(Loaded).estimated_diameter is None
+    shared_worker.tell(Denoise(id=name(), key=loaded, settings=settings, mask="soft"))
+    done = shared_worker.until(Done)
+    assert done.figures["blocks"] == 1
+    result = np.load(done.map_path)
+    assert float(np.ptp(result[31:])) < 1e-5
+    assert float(np.ptp(result[10:20])) > 0.1
+
+
 def test_halves_are_compared_before_and_after(shared_worker, tmp_path, settings):
     rng = np.random.default_rng(2)
     signal = np.zeros((32, 32, 32), np.float32)

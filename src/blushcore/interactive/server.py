@@ -179,19 +179,19 @@ class Server:
         assert work is not None
         try:
             events = next(self._steps)
-        except StopIteration:
-            self._keep(work)
-            self._work = None
         except Exception as error:
             self._work = None
             self._send(_failure("denoise", work.id, error))
-        else:
-            for event in events:
-                self._send(event)
+            return
+        if work.result is not None:
+            # Before it is told: whoever hears of the result may ask about it at once.
+            self._keep(work.id, work.result)
+            self._work = None
+        for event in events:
+            self._send(event)
 
-    def _keep(self, work: Work) -> None:
-        assert work.result is not None
-        self._results[work.id] = work.result
+    def _keep(self, name: str, result: torch.Tensor) -> None:
+        self._results[name] = result
         while len(self._results) > _RESULTS_KEPT:
             del self._results[next(iter(self._results))]
 

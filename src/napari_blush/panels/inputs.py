@@ -114,7 +114,7 @@ class InputPanel(Section):
             self.chosen.emit()
 
     def _list(self, chosen: Image | None) -> None:
-        maps = _maps(self._viewer)
+        maps, masks = _maps(self._viewer), _maps(self._viewer, with_masks=True)
         kept = {self.half_box: self.half_layer, self.mask_box: self.mask_layer}
         self.map_box.clear()
         for layer in maps:
@@ -124,7 +124,7 @@ class InputPanel(Section):
         for box, layer in kept.items():
             box.clear()
             box.addItem(_NONE, None)
-            for other in maps:
+            for other in masks if box is self.mask_box else maps:
                 box.addItem(other.name, other)
             box.setCurrentIndex(max(0, _index(box, layer)))
         for control in (self.map_box, *kept, self.voxel_size):
@@ -170,8 +170,8 @@ def _index(box: QComboBox, layer: Image | None) -> int:
     return -1
 
 
-def _maps(viewer: Viewer) -> list[Image]:
-    """Return the viewer's maps, without what this plugin made of them."""
+def _maps(viewer: Viewer, *, with_masks: bool = False) -> list[Image]:
+    """Return the viewer's maps, without what this plugin made of them, but with its masks if wanted."""
     from napari.layers import Image
 
     found = []
@@ -179,7 +179,8 @@ def _maps(viewer: Viewer) -> list[Image]:
         if not isinstance(layer, Image) or layer.ndim != 3 or layer.rgb or layer.multiscale:
             continue
         kept = layer.metadata.get(METADATA, {})
-        if kept.get("split_view") or str(kept.get("key", "")).startswith(f"{KEY}/"):
-            continue
-        found.append(layer)
+        key = str(kept.get("key", ""))
+        ours = key.startswith(f"{KEY}/") and not (with_masks and key.endswith("/mask"))
+        if not kept.get("split_view") and not ours:
+            found.append(layer)
     return found

@@ -13,7 +13,17 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from blushcore.protocol import BlushError
-from blushcore.volumes import Volume, lowpass, read_map, soft_mask, soft_sphere, suggest_threshold, write_map
+from blushcore.volumes import (
+    MapHeader,
+    Volume,
+    lowpass,
+    mask_from_map,
+    read_map,
+    soft_mask,
+    soft_sphere,
+    suggest_threshold,
+    write_map,
+)
 from blushcore.volumes.distances import squared_distances
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)]
@@ -106,6 +116,16 @@ def test_mask_against_all_pairs(shape, seed, threshold, extend, soft_edge):
     mask = soft_mask(volume, threshold=threshold, extend=extend, soft_edge=soft_edge)
     assert mask.dtype == np.float32
     np.testing.assert_allclose(mask, expected, atol=1e-6)
+
+
+def test_lengths_in_angstrom_and_the_place_of_the_map():
+    data = smooth_noise((12, 14, 16))
+    volume = Volume(data, (1.5, 1.5, 1.5), MapHeader(origin=(10.0, -3.0, 4.5)))
+    mask = mask_from_map(volume, threshold=1.0, extend_angstrom=3.0, soft_edge_angstrom=6.0)
+    np.testing.assert_array_equal(mask.data, soft_mask(data, threshold=1.0, extend=2, soft_edge=4))
+    assert (mask.voxel_size, mask.position) == (volume.voxel_size, volume.position)
+    with pytest.raises(BlushError, match="not cubes"):
+        mask_from_map(Volume(data, (1.5, 1.5, 1.0)), threshold=1.0, extend_angstrom=3.0, soft_edge_angstrom=6.0)
 
 
 def test_masks_of_nothing():

@@ -13,11 +13,11 @@ from blushcore.shells.geometry import Counting, Floats
 from blushcore.shells.phases import randomise_phases
 from blushcore.shells.resolution import HALF_MAP_THRESHOLD
 from blushcore.shells.transforms import VolumeLike, as_cube, as_cubes
+from blushcore.volumes import require_mask_values
 
 RANDOMISE_BELOW = 0.8
 """Phases are randomised from the first shell on where the unmasked FSC is below this (RELION's figure)."""
 
-_MASK_TOLERANCE = 1e-3
 _TOO_TIGHT = 0.1
 
 
@@ -157,14 +157,7 @@ def _checked_mask(mask: VolumeLike, like: Tensor) -> Tensor:
             "Give a mask on the grid of the halves.",
         )
     low, high = (float(value) for value in torch.aminmax(window))
-    # NaN fails every comparison, so it lands here too.
-    if not (low >= -_MASK_TOLERANCE and high <= 1.0 + _MASK_TOLERANCE):
-        raise BlushError(
-            f"The mask's values run from {low:g} to {high:g}, not between 0 (solvent) and 1 (particle).",
-            "Make a soft mask from the map, with relion_mask_create for instance.",
-        )
-    if high <= _MASK_TOLERANCE:
-        raise BlushError("The mask is empty: nowhere above 0.", "Lower the threshold it was made with.")
+    require_mask_values(low, high, "The mask")
     return window.to(like.device, like.dtype)
 
 

@@ -9,6 +9,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from blushcore.volumes.atomic import atomic_file
+from blushcore.volumes.grids import (
+    describe_box,
+    describe_grid,
+    read_mask,
+    require_mask_values,
+    require_same_grid,
+)
 from blushcore.volumes.mrc_header import ImageStackError
 from blushcore.volumes.reading import read_map
 from blushcore.volumes.thresholds import suggest_threshold
@@ -19,7 +26,7 @@ from blushcore.volumes.writing import write_map
 if TYPE_CHECKING:
     from blushcore.volumes.filters import gaussian_lowpass, highpass, lowpass, lowpass_at_shell
     from blushcore.volumes.fourier import fourier_resample, pad_or_crop
-    from blushcore.volumes.masks import soft_mask, soft_sphere
+    from blushcore.volumes.masks import mask_from_map, soft_mask, soft_sphere
     from blushcore.volumes.resampling import grid_of_voxel_size, resample_to_voxel_size
 
 _NEEDS_TORCH = {
@@ -29,6 +36,7 @@ _NEEDS_TORCH = {
     "highpass": "filters",
     "lowpass": "filters",
     "lowpass_at_shell": "filters",
+    "mask_from_map": "masks",
     "pad_or_crop": "fourier",
     "resample_to_voxel_size": "resampling",
     "soft_mask": "masks",
@@ -41,14 +49,20 @@ __all__ = [
     "UnknownVoxelSizeError",
     "Volume",
     "atomic_file",
+    "describe_box",
+    "describe_grid",
     "fourier_resample",
     "gaussian_lowpass",
     "grid_of_voxel_size",
     "highpass",
     "lowpass",
     "lowpass_at_shell",
+    "mask_from_map",
     "pad_or_crop",
     "read_map",
+    "read_mask",
+    "require_mask_values",
+    "require_same_grid",
     "resample_to_voxel_size",
     "soft_mask",
     "soft_sphere",

@@ -15,6 +15,8 @@ from blushcore.volumes.distances import squared_distances
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from blushcore.volumes.volume import Volume
+
 
 def soft_sphere(
     shape: tuple[int, int, int],
@@ -101,6 +103,35 @@ def soft_mask(
     weights = 0.5 + 0.5 * np.cos(np.pi * np.minimum(possible / soft_edge, 1))
     mask[reach] = weights.astype(np.float32)[squared]
     return mask
+
+
+def mask_from_map(
+    volume: Volume, *, threshold: float, extend_angstrom: float, soft_edge_angstrom: float
+) -> Volume:
+    """Make the `soft_mask` of a map, with lengths in Å; it lies where the map lies.
+
+    Parameters
+    ----------
+    volume
+        The map, its voxels cubes. Mostly low-passed to about 15 Å first.
+    threshold
+        Voxels at or above it are inside; `suggest_threshold` guesses one.
+    extend_angstrom
+        How far the inside is extended, in Å; a negative number takes away.
+    soft_edge_angstrom
+        Width of the soft edge in Å.
+
+    Raises
+    ------
+    BlushError
+        If nothing is inside, or the voxels are not cubes.
+    """
+    size = volume.isotropic_voxel_size
+    return volume.with_data(
+        soft_mask(
+            volume.data, threshold=threshold, extend=extend_angstrom / size, soft_edge=soft_edge_angstrom / size
+        )
+    )
 
 
 def _extended(inside: NDArray[np.bool_], extend: float) -> NDArray[np.bool_]:

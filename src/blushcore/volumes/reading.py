@@ -69,6 +69,11 @@ def read_map(path: str | os.PathLike[str], *, voxel_size: float | None = None) -
         raise _why_unreadable(path, error) from error
 
 
+def constant_warning(name: str, value: float) -> str:
+    """Return the sentence that `read_map` says of a map without any contrast."""
+    return f"{name} is constant: every voxel is {value:g}."
+
+
 def _decompressed(file: BinaryIO, compression: str | None) -> BinaryIO:
     if compression == "gzip":
         return cast(BinaryIO, gzip.GzipFile(fileobj=file))
@@ -104,7 +109,7 @@ def _read_stream(
         raise _truncated(path, raw, None)
     data, lowest, highest = _read_values(stream, raw, path)
     if lowest == highest:
-        warnings.append(f"{path.name} is constant: every voxel is {lowest:g}.")
+        warnings.append(constant_warning(path.name, lowest))
     surplus = file_bytes - raw.data_offset - raw.data_bytes if compression is None else _drained(stream)
     if surplus:
         warnings.append(f"{path.name} has {surplus} bytes after the map that its header describes, ignored.")

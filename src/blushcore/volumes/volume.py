@@ -14,8 +14,11 @@ if TYPE_CHECKING:
 
 Triple: TypeAlias = tuple[float, float, float]
 
-_SAME_VOXEL_SIZE = 1e-3
+SAME_VOXEL_SIZE = 1e-3
 """Relative difference up to which the axes' voxel sizes count as one: headers store cells, rounded."""
+
+_LABELS_KEPT = 9
+"""A header has room for ten, and writing adds one of its own."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,10 @@ class MapHeader:
     start: tuple[int, int, int] = (0, 0, 0)
     labels: tuple[str, ...] = ()
     space_group: int = 1
+
+    def with_label(self, text: str) -> MapHeader:
+        """Return this header with one more label; in a full one, the newest make room, the oldest stay."""
+        return replace(self, labels=(*self.labels[: _LABELS_KEPT - 1], text))
 
     def regridded(
         self,
@@ -112,7 +119,7 @@ class Volume:
     @property
     def is_isotropic(self) -> bool:
         """Whether the voxels are cubes to within 0.1 %."""
-        return max(self.voxel_size) <= min(self.voxel_size) * (1 + _SAME_VOXEL_SIZE)
+        return max(self.voxel_size) <= min(self.voxel_size) * (1 + SAME_VOXEL_SIZE)
 
     @property
     def isotropic_voxel_size(self) -> float:

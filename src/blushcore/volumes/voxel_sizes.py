@@ -48,7 +48,7 @@ def checked_voxel_size(raw: RawHeader, name: str, given: float | None) -> tuple[
         return (given, given, given), []
     size = raw.voxel_size
     x_y_z = " × ".join(f"{length:.4g}" for length in reversed(size))
-    remedy = "Give the voxel size in Å."
+    remedy = "Give the voxel size in Å, on the command line with --voxel-size."
     if not any(size):
         raise UnknownVoxelSizeError(f"{name} has no voxel size in its header.", remedy)
     if not all(_SMALLEST <= length <= _LARGEST for length in size):
@@ -68,7 +68,7 @@ def checked_voxel_size(raw: RawHeader, name: str, given: float | None) -> tuple[
             )
         warnings.append(
             f"{name} has a voxel size of exactly 1 Å, which some programs write when they do not know it; "
-            "give the voxel size if it is another."
+            "give the voxel size (--voxel-size) if it is another."
         )
     elif max(size) > 1.001 * min(size):
         warnings.append(f"{name} has voxels that are not cubes: {x_y_z} Å along x, y, z.")

@@ -56,7 +56,7 @@ def test_tensors_come_through_unchanged(values, tmp_path, name):
     (tmp_path / "w.safetensors").write_bytes(checkpoint.weights("published"))
     network, info = load_network(tmp_path / "w.safetensors")
     assert all(torch.equal(tensor, expected[key]) for key, tensor in network.state_dict().items())
-    assert info.name == "published"
+    assert (info.name, info.recorded_name) == ("w", "published")
     assert info.training == {
         "imported_from": name,
         "source_sha256": checkpoint.sha256,

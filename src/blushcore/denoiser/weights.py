@@ -29,8 +29,9 @@ _FORMAT = "blush-weights/1"
 class WeightsInfo:
     """What is known of a set of weights without loading it."""
 
-    name: str
     path: Path
+    recorded_name: str
+    """What the weights were called when they were made."""
     version: str
     voxel_size: float
     """Å, of the grid the network works on."""
@@ -39,6 +40,11 @@ class WeightsInfo:
     """Of the tensors in order of their names, as stored."""
     training: Mapping[str, Any]
     """The training record: what the model card says, in short. Of imported weights, where they come from."""
+
+    @property
+    def name(self) -> str:
+        """What they go by: the name of their file, by which they are found."""
+        return self.path.stem
 
 
 def find_weights(name_or_path: str | Path | None = None) -> Path:
@@ -117,8 +123,8 @@ def read_weights_info(path: Path) -> WeightsInfo:
         raise BlushError(f"{path} holds no weights of this program.", "See 'blush weights list'.")
     try:
         return WeightsInfo(
-            name=metadata["name"],
             path=path,
+            recorded_name=metadata["name"],
             version=metadata["version"],
             voxel_size=float(metadata["voxel_size"]),
             block_size=int(metadata["block_size"]),
@@ -205,7 +211,9 @@ def weights_bytes(
     ----------
     tensors
         A `BlushNetwork`'s ``state_dict()``.
-    name, version, training
+    name
+        Recorded in the file; once it is written, the file's own name counts.
+    version, training
         See `WeightsInfo`; `training` holds JSON values.
     dtype
         In which the tensors are stored; half precision changes the output by less than the network's own

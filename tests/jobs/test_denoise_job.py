@@ -11,11 +11,22 @@ import pytest
 import torch
 
 from blushcore.denoiser import Denoised, Denoiser, denoise_map, load_network
+from blushcore.denoiser.provenance import denoised_label, is_denoised
 from blushcore.devices import DeviceDescription, Memory
 from blushcore.jobs import JOBS
 from blushcore.jobs import denoise as denoise_module
 from blushcore.jobs.denoise import JOB, DenoiseParameters, output_paths
-from blushcore.protocol import BlushError, Command, Control, Finished, Message, Progress, Started, Stopped
+from blushcore.protocol import (
+    BlushError,
+    Command,
+    Control,
+    Finished,
+    Message,
+    Progress,
+    Started,
+    Stopped,
+    UsageError,
+)
 from blushcore.runs import run_unrecorded
 from blushcore.volumes import read_map
 
@@ -215,6 +226,13 @@ def test_bad_input_is_answered_with_a_sentence(files, halving):
     write(files / "constant.mrc", np.full((20, 21, 22), 3.0))
     write(files / "other.mrc", random_map((20, 21, 24)))
     write(files / "coarser.mrc", random_map(seed=3), voxel_size=1.6)
+    write(files / "coarse.mrc", random_map(), voxel_size=12)
+    checkerboard = (-1.0) ** np.arange(16)
+    finest = checkerboard[:, None, None] * checkerboard[:, None] * checkerboard
+    write(files / "finest.mrc", finest, voxel_size=(0.5, 0.5, 0.51))
+    corner = np.zeros((20, 21, 22))
+    corner[0, 0, 0] = 1
+    write(files / "corner.mrc", corner)
     write(files / "tiny.mrc", random_map((6, 60, 60)))
     write(files / "hundred.mrc", 100 * random_map())
     write(files / "empty.mrc", np.zeros((20, 21, 22)))
@@ -226,9 +244,13 @@ def test_bad_input_is_answered_with_a_sentence(files, halving):
         ({"map": Path("missing.mrc")}, r"missing\.mrc does not exist"),
         ({"map": Path("torn.mrc")}, r"torn\.mrc is truncated"),
         ({"map": Path("nan.mrc")}, r"nan\.mrc holds values that are not finite"),
-        ({"map": Path("constant.mrc")}, "The map is constant"),
+        ({"map": Path("constant.mrc")}, r"constant\.mrc is constant"),
+        ({"half2": Path("constant.mrc")}, r"constant\.mrc is constant"),
+        ({"map": Path("coarse.mrc")}, r"coarse\.mrc has a voxel size of 12, 12, 12 Å .*--voxel-size"),
+        ({"map": Path("finest.mrc")}, r"finest\.mrc is constant on the denoiser's grid"),
+        ({"mask": Path("corner.mrc"), "diameter": 1.0}, r"corner\.mrc is empty within the particle's sphere"),
         ({"map": Path("text.mrc")}, r"text\.mrc"),
-        ({"map": Path("tiny.mrc")}, "at least 8 along each axis"),
+        ({"map": Path("tiny.mrc")}, r"tiny\.mrc has 60 × 60 × 6 voxels.* at least 8 along each axis"),
         ({"half2": Path("map.mrc")}, "given as both halves"),
         ({"half2": Path("link.mrc")}, "given as both halves"),
         ({"half2": Path("copy.mrc")}, "are the same map"),
@@ -236,7 +258,7 @@ def test_bad_input_is_answered_with_a_sentence(files, halving):
         ({"half2": Path("coarser.mrc")}, r"1\.6 Å.* not on one grid"),
         ({"mask": Path("other.mrc")}, "not on one grid"),
         ({"mask": Path("hundred.mrc")}, "a mask lies between 0"),
-        ({"mask": Path("empty.mrc")}, "The mask is empty"),
+        ({"mask": Path("empty.mrc")}, r"empty\.mrc is an empty mask"),
         ({"output": Path("out.txt")}, "does not look like the name of a map"),
         ({"mask_out": Path("mask.png")}, "does not look like the name of a map"),
         ({"mask_out": Path("out.mrc")}, "given for the map and for the mask"),
@@ -248,6 +270,54 @@ def test_bad_input_is_answered_with_a_sentence(files, halving):
         with pytest.raises(BlushError, match=sentence):
             run(**parameters)
     assert not list(files.glob("out*"))
+
+
+def test_files_are_looked_at_before_the_network_is_loaded(files, monkeypatch):
+    monkeypatch.setattr(Denoiser, "load", lambda *_: pytest.fail("it was loaded"))
+    write(files / "constant.mrc", np.full((20, 21, 22), 3.0))
+    write(files / "empty.mrc", np.zeros((20, 21, 22)))
+    for parameters in ({"half2": Path("constant.mrc")}, {"mask": Path("empty.mrc")}):
+        with pytest.raises(BlushError, match=r"(constant|empty)\.mrc"):
+            run(**parameters)
+
+
+def test_a_mask_that_lies_elsewhere_is_a_warning(files, halving):
+    write(files / "mask.mrc", np.ones((20, 21, 22)), origin=(0.0, 30.0, 0.0))
+    told = texts(run(mask=Path("mask.mrc")), "warning")
+    assert "mask.mrc begins at 0, 30, 0 Å and map.mrc at 0, 0, 0 Å" in told
+    assert "constant" not in told
+
+
+def test_a_denoised_map_says_so_and_is_told_from_others(files, halving):
+    sha = halving.info.sha256[:12]
+    assert "denoised already" not in texts(run(mask_out=Path("mask.mrc")), "warning")
+    with mrcfile.open(files / "out.mrc") as file:
+        assert f"Denoised by napari-blush, weights random {sha}" in file.get_labels()
+    assert not is_denoised(read_map("mask.mrc"))
+    assert "out.mrc was denoised already" in texts(run(map=Path("out.mrc"), output=Path("b.mrc")), "warning")
+
+
+def test_the_label_finds_room_in_a_full_header(files, halving):
+    with mrcfile.mmap(write(files / "map.mrc", random_map()), mode="r+") as file:
+        for index in range(9):
+            file.add_label(f"step {index}")
+    run()
+    labels = read_map("out.mrc").header.labels
+    assert labels[0] != labels[8]
+    assert is_denoised(read_map("out.mrc"))
+    assert "step 0" in labels
+    assert len(denoised_label("w" * 99, "0123456789abcdef")) == 80
+    assert denoised_label("w" * 99, "0123456789abcdef").endswith("w 0123456789ab")
+
+
+def test_outputs_on_two_drives_are_a_matter_of_usage(monkeypatch):
+    def refuse(_):
+        raise ValueError("Paths don't have the same drive")
+
+    monkeypatch.setattr("os.path.commonpath", refuse)
+    params = DenoiseParameters(map=Path("a.mrc"), output=Path("b.mrc"), mask_out=Path("c.mrc"))
+    with pytest.raises(UsageError, match=r"b\.mrc and c\.mrc are on different drives"):
+        _ = params.folder
 
 
 def test_an_output_named_as_an_input_half_is_refused(files, halving):

@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
+from blushcore.denoiser.acceptance import require_denoisable, require_finite
 from blushcore.denoiser.denoiser import (
     BlockDenoiser,
     OutOfDeviceMemoryError,
@@ -25,12 +26,10 @@ from blushcore.denoiser.region import mask_on_grid, particle_sphere
 from blushcore.denoiser.tiling import MARGIN, Origin, Tiling, add, blending_window, cover, cut
 from blushcore.devices import describe_device, host_memory
 from blushcore.protocol import BlushError, Progress
+from blushcore.volumes import describe_box
 from blushcore.volumes.fourier import fourier_resample
 from blushcore.volumes.resampling import grid_of_voxel_size
 
-SMALLEST_BOX = 8
-VOXEL_SIZE_RANGE = (0.3, 10.0)
-"""Å; what maps may come with."""
 _SMALLEST_WEIGHT = 1e-6
 _SMALLEST_CONTRAST = 1e-6
 """Least standard deviation on the network's grid, relative to the largest value of the map."""
@@ -125,6 +124,8 @@ class MapDenoising:
         first. What it returns may be set by another thread at any time.
     stride
         See `cover`.
+    name, mask_name
+        What sentences call the map and the mask: their files, say.
 
     Raises
     ------
@@ -142,8 +143,11 @@ class MapDenoising:
         mask: Tensor | None = None,
         focus: Callable[[], Slice | None] = lambda: None,
         stride: int | None = None,
+        name: str = "The map",
+        mask_name: str = "The mask",
     ) -> None:
-        _check(data, voxel_size, mask)
+        _check(data, voxel_size, mask, name, mask_name)
+        self._name, self._mask_name = name, mask_name
         self._denoiser = denoiser
         self._focus = focus
         self._shape: tuple[int, int, int] = (data.shape[0], data.shape[1], data.shape[2])
@@ -173,7 +177,7 @@ class MapDenoising:
         std = float(raw.std())
         if not std > _SMALLEST_CONTRAST:
             raise BlushError(
-                f"The map is constant on the denoiser's grid of {VOXEL_SIZE_ANGSTROM:g} Å: "
+                f"{self._name} is constant on the denoiser's grid of {VOXEL_SIZE_ANGSTROM:g} Å: "
                 f"all it holds is finer than {2 * VOXEL_SIZE_ANGSTROM:g} Å.",
                 "Check its voxel size.",
             )
@@ -184,7 +188,7 @@ class MapDenoising:
             region.mul_(mask_on_grid(mask.to(place), self._grid))
             if not bool((region > 0).any()):
                 raise BlushError(
-                    "The mask is empty within the particle's sphere.",
+                    f"{self._mask_name} is empty within the particle's sphere.",
                     "Give a mask that is positive somewhere in there, or a larger diameter.",
                 )
         self._background = _mean_outside(raw, region) * scale
@@ -363,47 +367,25 @@ def _contributes(start: int, place: float) -> bool:
     return abs(start + (BLOCK_SIZE - 1) / 2 - place) < BLOCK_SIZE / 2 - MARGIN
 
 
-def _check(data: Tensor, voxel_size: tuple[float, float, float], mask: Tensor | None) -> None:
-    low, high = VOXEL_SIZE_RANGE
+def _check(
+    data: Tensor, voxel_size: tuple[float, float, float], mask: Tensor | None, name: str, mask_name: str
+) -> None:
     if data.ndim != 3:
         raise ValueError(f"a map has three axes, got shape {tuple(data.shape)}")
-    if min(data.shape) < SMALLEST_BOX:
-        raise BlushError(
-            f"The map has {_box(data)} voxels (x, y, z).",
-            f"The denoiser needs at least {SMALLEST_BOX} along each axis.",
-        )
-    if not all(low <= size <= high for size in voxel_size):
-        sizes = ", ".join(f"{size:g}" for size in reversed(voxel_size))
-        raise BlushError(
-            f"The voxel size is {sizes} Å (x, y, z); the denoiser takes {low:g} to {high:g} Å.",
-            "Check the map's header; the voxel size can be given by hand.",
-        )
-    lowest, highest = _finite_range(data, "map")
-    if lowest == highest:
-        raise BlushError(
-            "The map is constant: there is nothing to denoise.", "Check that it is the right file."
-        )
+    require_denoisable(tuple(data.shape), voxel_size, _value_range(data), name)
     if mask is None:
         return
     if mask.shape != data.shape:
         raise BlushError(
-            f"The mask has {_box(mask)} voxels and the map {_box(data)} (x, y, z).",
+            f"{mask_name} has {describe_box(mask.shape)} voxels, {name} {describe_box(data.shape)} (x, y, z).",
             "Resample the mask to the map's grid.",
         )
-    _finite_range(mask, "mask")
+    require_finite(_value_range(mask), mask_name)
 
 
-def _finite_range(data: Tensor, what: str) -> tuple[float, float]:
+def _value_range(data: Tensor) -> tuple[float, float]:
     lowest, highest = (float(bound) for bound in torch.aminmax(data))  # NaN if any is
-    if not (math.isfinite(lowest) and math.isfinite(highest)):
-        raise BlushError(
-            f"The {what} holds values that are not numbers (NaN or infinity).", "Write it again without."
-        )
     return lowest, highest
-
-
-def _box(volume: Tensor) -> str:
-    return " × ".join(map(str, reversed(volume.shape)))
 
 
 def _place_for(needed: int, device: torch.device) -> torch.device:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blushcore.devices.memory import Memory, host_memory
-from blushcore.protocol import BlushError
+from blushcore.protocol import BlushError, UsageError
 
 if TYPE_CHECKING:
     import torch
@@ -76,7 +76,7 @@ def resolve_device(name: str = "auto") -> torch.device:
         return torch.device("mps")
     match = re.fullmatch(r"cuda(?::(\d+))?", name)
     if match is None:
-        raise BlushError(f"There is no device called {name!r}.", f"Give {DEVICE_NAMES}.")
+        raise UsageError(f"There is no device called {name!r}.", f"Give {DEVICE_NAMES}.")
     if not torch.cuda.is_available():
         raise BlushError(f"The device {name} cannot be used: {_why_no_cuda()}.", _CPU_REMEDY)
     index = torch.cuda.current_device() if match[1] is None else int(match[1])

@@ -5,19 +5,17 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
-import torch
 from cyclopts import Parameter
 from pydantic import Field, PositiveFloat
 
-from blushcore.denoiser.application import DenoisedMap, MapDenoising
-from blushcore.denoiser.denoiser import Denoiser
-from blushcore.denoiser.network import VOXEL_SIZE_ANGSTROM
-from blushcore.devices import describe_device
+from blushcore.denoiser.acceptance import require_denoisable
+from blushcore.denoiser.provenance import denoised_label, is_denoised
+from blushcore.devices import Precision, describe_device
 from blushcore.jobs.map_file import MapFile
 from blushcore.protocol import (
     BlushError,
@@ -29,12 +27,14 @@ from blushcore.protocol import (
     Message,
     Parameters,
     Started,
+    UsageError,
 )
-from blushcore.volumes import Volume, read_map
+from blushcore.volumes import Volume, read_map, read_mask, require_same_grid
 
-_SAME_VOXEL_SIZE = 1e-3
+if TYPE_CHECKING:
+    from blushcore.denoiser import Denoiser, MapDenoising
+
 _MAP_ENDINGS = (".mrc", ".map", ".ccp4")
-_MASK_TOLERANCE = 1e-3
 
 
 class DenoiseParameters(Parameters):
@@ -61,7 +61,7 @@ class DenoiseParameters(Parameters):
         None, description="Network weights: a name ('blush weights list') or a .safetensors file"
     )
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps")
-    precision: Literal["auto", "float32", "bfloat16"] = Field(
+    precision: Precision = Field(
         "auto",
         description="Of the network's arithmetic; auto takes bfloat16 where the device is faster with it",
     )
@@ -73,11 +73,16 @@ class DenoiseParameters(Parameters):
     def folder(self) -> Path:
         """The folder that all output lies in, at whatever depth."""
         parents = [path.absolute().parent for path in (self.output, self.mask_out) if path is not None]
-        return Path(os.path.commonpath(parents))
+        try:
+            return Path(os.path.commonpath(parents))
+        except ValueError:  # two drives of Windows
+            raise UsageError(
+                f"{self.output} and {self.mask_out} are on different drives.", "Write both to one drive."
+            ) from None
 
 
 def denoise(params: DenoiseParameters, control: Control, _state: JobState | None = None) -> Iterator[Event]:
-    """Denoise; the result has the header, origin and voxel size of its input.
+    """Denoise; the result has the header, origin and voxel size of its input, and a label that says so.
 
     Two halves never see each other: what they agree on stays independent evidence up to what the network itself
     puts into both, which is why no resolution is ever measured between denoised maps.
@@ -89,6 +94,13 @@ def denoise(params: DenoiseParameters, control: Control, _state: JobState | None
     """
     began = time.monotonic()
     names = output_names(params)
+    inputs = _read_inputs(params)
+
+    # Only now: torch and the network take seconds, and whoever mistyped a name should not wait for them.
+    import torch
+
+    from blushcore.denoiser import VOXEL_SIZE_ANGSTROM, Denoiser, MapDenoising
+
     denoiser = Denoiser.load(params.weights, params.device, params.precision)
     info = denoiser.info
     assert info is not None  # `Denoiser.load` always has it
@@ -98,15 +110,10 @@ def denoise(params: DenoiseParameters, control: Control, _state: JobState | None
         yield Message(text=device.note, level="warning")
     precision = str(denoiser.dtype).removeprefix("torch.")
     yield Message(text=f"Weights {info.name} (sha256 {info.sha256[:12]}), computed in {precision}.")
-
-    paths = [params.map, *([params.half2] if params.half2 else [])]
-    volumes = [read_map(path, voxel_size=params.voxel_size) for path in paths]
-    if len(volumes) == 2:
-        _require_pair(params.map, volumes[0], paths[1], volumes[1])
-    mask = _read_mask(params.mask, params.map, volumes[0], params.voxel_size)
-    for warning in _warnings(params, [*volumes, *([mask] if mask else [])]):
+    for warning in inputs.warnings:
         yield Message(text=warning, level="warning")
-    if min(volumes[0].voxel_size) < 0.97 * VOXEL_SIZE_ANGSTROM:
+    first = inputs.maps[0]
+    if min(first.voxel_size) < 0.97 * VOXEL_SIZE_ANGSTROM:
         yield Message(
             text=f"The denoiser works at {VOXEL_SIZE_ANGSTROM:g} Å a voxel: "
             f"the result holds nothing finer than {2 * VOXEL_SIZE_ANGSTROM:g} Å."
@@ -114,27 +121,30 @@ def denoise(params: DenoiseParameters, control: Control, _state: JobState | None
 
     artefacts: list[MapFile] = []
     masks, blocks = [], 0
-    for half, name in enumerate(names, start=1):
+    for half, (path, volume, name) in enumerate(zip(inputs.paths, inputs.maps, names, strict=True), start=1):
         yield from control.obey()
         role, stage = (
             ("denoised", "denoising") if len(names) == 1 else (f"half{half}", f"denoising half {half}")
         )
-        volume = volumes.pop(0)
         denoising = MapDenoising(
             denoiser,
             torch.from_numpy(volume.data),
             volume.voxel_size,
             diameter=params.diameter,
-            mask=None if mask is None else torch.from_numpy(mask.data),
+            mask=None if inputs.mask is None else torch.from_numpy(inputs.mask.data),
+            name=str(path),
+            mask_name=str(params.mask),
         )
         yield from _all_blocks(denoising, denoiser, stage, control)
-        result: DenoisedMap = denoising.result()
-        artefacts.append(MapFile(role, name, volume.with_data(result.map.numpy())))
+        result = denoising.result()
+        label = denoised_label(info.name, info.sha256)
+        denoised = replace(volume.with_data(result.map.numpy()), header=volume.header.with_label(label))
+        artefacts.append(MapFile(role, name, denoised))
         blocks += result.blocks
         if params.mask_out:
             masks.append(result.mask)
     if params.mask_out:
-        inside = artefacts[0].volume.with_data(torch.stack(masks).mean(dim=0).numpy())
+        inside = first.with_data(torch.stack(masks).mean(dim=0).numpy())
         artefacts.append(MapFile("mask", _relative(params.mask_out, params), inside))
     yield Finished(
         figures={
@@ -149,13 +159,61 @@ def denoise(params: DenoiseParameters, control: Control, _state: JobState | None
     )
 
 
+@dataclass(frozen=True)
+class _Inputs:
+    """What the files hold, checked as far as it can be without the network."""
+
+    paths: tuple[Path, ...]
+    maps: tuple[Volume, ...]
+    mask: Volume | None
+    warnings: tuple[str, ...]
+
+
+def _read_inputs(params: DenoiseParameters) -> _Inputs:
+    paths = tuple(path for path in (params.map, params.half2) if path is not None)
+    maps = tuple(read_map(path, voxel_size=params.voxel_size) for path in paths)
+    warnings: list[str] = []
+    for path, volume in zip(paths, maps, strict=True):
+        value_range = float(volume.data.min()), float(volume.data.max())
+        require_denoisable(volume.shape, volume.voxel_size, value_range, str(path))
+        warnings += volume.warnings
+        if is_denoised(volume):
+            warnings.append(f"{path} was denoised already. Give the map as it was reconstructed.")
+    if params.half2 is not None:
+        warnings += _require_pair(params.map, maps[0], params.half2, maps[1])
+    mask = None
+    if params.mask is not None:
+        mask = read_mask(params.mask, params.map, maps[0], voxel_size=params.voxel_size)
+        warnings += mask.warnings
+    extent = max(n * size for n, size in zip(maps[0].shape, maps[0].voxel_size, strict=True))
+    if params.diameter is not None and params.diameter > extent:
+        warnings.append(
+            f"The diameter of {params.diameter:g} Å is larger than the box ({extent:.4g} Å); "
+            "the largest sphere in the box is used."
+        )
+    return _Inputs(paths, maps, mask, tuple(dict.fromkeys(warnings)))
+
+
+def _require_pair(path: Path, volume: Volume, other_path: Path, other: Volume) -> tuple[str, ...]:
+    if path.samefile(other_path):
+        raise BlushError(f"{path} was given as both halves.", "Give the two half-maps of one reconstruction.")
+    doubts = require_same_grid(path, volume, other_path, other)
+    if np.array_equal(volume.data, other.data):
+        raise BlushError(
+            f"{path} and {other_path} are the same map.", "Give the two half-maps of one reconstruction."
+        )
+    return doubts
+
+
 def output_names(params: DenoiseParameters) -> list[str]:
     """Return the names of the denoised maps, relative to `params.folder`.
 
     Raises
     ------
     BlushError
-        When an output has no map's ending, is one of the inputs, or is to be written twice.
+        When an output is one of the inputs.
+    UsageError
+        When an output has no map's ending, or is to be written twice.
     """
     base, ending = _split(params.output)
     name = _relative(params.output, params)
@@ -165,7 +223,7 @@ def output_names(params: DenoiseParameters) -> list[str]:
     if params.mask_out:
         _split(params.mask_out)
         if params.mask_out.absolute() in outputs:
-            raise BlushError(f"{params.mask_out} was given for the map and for the mask.", "Give two names.")
+            raise UsageError(f"{params.mask_out} was given for the map and for the mask.", "Give two names.")
         outputs.append(params.mask_out.absolute())
     inputs = [path.resolve() for path in (params.map, params.half2, params.mask) if path is not None]
     for output in outputs:
@@ -195,19 +253,6 @@ def _all_blocks(denoising: MapDenoising, denoiser: Denoiser, stage: str, control
         yield from control.obey()
 
 
-def _warnings(params: DenoiseParameters, volumes: list[Volume]) -> list[str]:
-    """Return what is odd about the files, each sentence once, and about the diameter."""
-    found = list(dict.fromkeys(warning for volume in volumes for warning in volume.warnings))
-    first = volumes[0]
-    extent = max(n * size for n, size in zip(first.shape, first.voxel_size, strict=True))
-    if params.diameter is not None and params.diameter > extent:
-        found.append(
-            f"The diameter of {params.diameter:g} Å is larger than the box ({extent:.4g} Å); "
-            "the largest sphere in the box is used."
-        )
-    return found
-
-
 def _relative(path: Path, params: DenoiseParameters) -> str:
     return path.absolute().relative_to(params.folder).as_posix()
 
@@ -219,51 +264,12 @@ def _split(path: Path) -> tuple[str, str]:
         stem = stem.removesuffix(compression)
     ending = Path(stem).suffix
     if ending.lower() not in _MAP_ENDINGS:
-        raise BlushError(
+        raise UsageError(
             f"{path} does not look like the name of a map.",
             f"End it in {', '.join(_MAP_ENDINGS)}, to compress it followed by .gz or .bz2.",
         )
     length = len(stem) - len(ending)
     return path.name[:length], path.name[length:]
-
-
-def _require_pair(path: Path, volume: Volume, other_path: Path, other: Volume) -> None:
-    if path.samefile(other_path):
-        raise BlushError(f"{path} was given as both halves.", "Give the two half-maps of one reconstruction.")
-    _require_same_grid(path, volume, other_path, other)
-    if np.array_equal(volume.data, other.data):
-        raise BlushError(
-            f"{path} and {other_path} are the same map.", "Give the two half-maps of one reconstruction."
-        )
-
-
-def _require_same_grid(path: Path, volume: Volume, other_path: Path, other: Volume) -> None:
-    same_size = np.allclose(volume.voxel_size, other.voxel_size, rtol=_SAME_VOXEL_SIZE, atol=0)
-    if volume.shape != other.shape or not same_size:
-        raise BlushError(
-            f"{path} ({_grid(volume)}) and {other_path} ({_grid(other)}) are not on one grid.",
-            "Resample one of them, or give the voxel size if a header is wrong.",
-        )
-
-
-def _read_mask(path: Path | None, map_path: Path, volume: Volume, voxel_size: float | None) -> Volume | None:
-    if path is None:
-        return None
-    mask = read_map(path, voxel_size=voxel_size)
-    _require_same_grid(map_path, volume, path, mask)
-    low, high = float(mask.data.min()), float(mask.data.max())
-    if low < -_MASK_TOLERANCE or high > 1 + _MASK_TOLERANCE:
-        raise BlushError(
-            f"{path} holds values from {low:g} to {high:g}; a mask lies between 0 (solvent) and 1 (particle).",
-            "Is it a mask? relion_mask_create makes one from a map and a threshold.",
-        )
-    return mask
-
-
-def _grid(volume: Volume) -> str:
-    box = " × ".join(str(n) for n in reversed(volume.shape))
-    sizes = volume.voxel_size[:1] if volume.is_isotropic else tuple(reversed(volume.voxel_size))
-    return f"{box} voxels of {' × '.join(f'{size:.4g}' for size in sizes)} Å"
 
 
 JOB = Job(name="denoise", parameters=DenoiseParameters, run=denoise)

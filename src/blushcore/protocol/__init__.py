@@ -4,7 +4,7 @@ See `events` for the stream, `control` for the commands, `parameters` for the ba
 """
 
 from blushcore.protocol.control import ACTIONS, Command, CommandSource, Control, no_commands
-from blushcore.protocol.errors import BlushError, Stopped
+from blushcore.protocol.errors import BlushError, Stopped, UsageError
 from blushcore.protocol.events import (
     Acknowledged,
     Artefact,
@@ -45,6 +45,7 @@ __all__ = [
     "Resumed",
     "Started",
     "Stopped",
+    "UsageError",
     "explain_validation_error",
     "no_commands",
 ]

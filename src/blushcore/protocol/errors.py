@@ -23,6 +23,13 @@ class BlushError(Exception):
         super().__init__(f"{problem} {remedy}".strip())
 
 
+class UsageError(BlushError):
+    """A command or request that could not have worked with any data: a name or option of the wrong form.
+
+    The command line exits with 2.
+    """
+
+
 class Stopped(BaseException):
     """Raised inside a job when it was told to stop now.
 

@@ -1,0 +1,19 @@
+"""Denoised maps say so in their header: the FSC of two of them is no resolution estimate."""
+
+from __future__ import annotations
+
+from blushcore.volumes import Volume
+
+_PREFIX = "Denoised by napari-blush"
+_LABEL_LENGTH = 80
+
+
+def denoised_label(weights: str, sha256: str) -> str:
+    """Return the header label of a map denoised with weights of this name and hash, at most 80 characters."""
+    end = f" {sha256[:12]}"
+    return f"{_PREFIX}, weights {weights}"[: _LABEL_LENGTH - len(end)] + end
+
+
+def is_denoised(volume: Volume) -> bool:
+    """Whether a map's header says that it was denoised here; other programs may have dropped the label."""
+    return any(label.startswith(_PREFIX) for label in volume.header.labels)

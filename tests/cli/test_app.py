@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from pydantic import Field
 
 from blushcore.cli.app import COMMANDS, Entry, main
-from blushcore.protocol import BlushError, Parameters, Stopped
+from blushcore.protocol import BlushError, Parameters, Stopped, UsageError
 
 
 class SawParameters(Parameters):
@@ -36,6 +36,8 @@ def saw(parameters: Annotated[SawParameters, Parameter(name="*")], *, trouble: s
     match trouble:
         case "blush":
             raise BlushError("The plank is of stone.", "Take one of wood.")
+        case "usage":
+            raise UsageError("The saw has no such tooth.", "Count them.")
         case "bug":
             raise ZeroDivisionError("a fault")
         case "file":
@@ -114,6 +116,7 @@ def test_wrong_usage_is_2_and_a_sentence(
     ("trouble", "code", "sentence"),
     [
         ("blush", 1, "blush: The plank is of stone. Take one of wood.\n"),
+        ("usage", 2, "blush: The saw has no such tooth. Count them.\n"),
         ("bug", 1, "blush: Unexpected ZeroDivisionError: a fault. This is a fault in blush itself;"),
         ("file", 1, "blush: No such file or directory: /nowhere/at/all.\n"),
         ("stopped", 130, "blush: stopped\n"),

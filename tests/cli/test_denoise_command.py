@@ -67,8 +67,8 @@ def test_it_says_where_with_what_and_which_files(files, capsys):
     assert "Weights random (sha256 " in lines[1]
     assert "float" in lines[1]
     assert any(line.startswith("denoising half 1: 1 of 1 blocks") for line in lines)
-    assert lines[-2].startswith("Wrote out/d_half1.mrc, out/d_half2.mrc, mask.mrc in 0:00:")
-    assert lines[-1].startswith("done: weights random")
+    assert lines[-1].startswith("Wrote out/d_half1.mrc, out/d_half2.mrc, mask.mrc in 0:00:")
+    assert "done" not in err
     assert all((files / name).is_file() for name in ("out/d_half1.mrc", "out/d_half2.mrc", "mask.mrc"))
 
 
@@ -88,6 +88,10 @@ def test_failures_are_json_too(files, capsys):
     assert code == 1
     assert json.loads(out)["problem"] == "missing.mrc does not exist."
     assert err.splitlines()[-1] == "blush: missing.mrc does not exist. Check the name."
+    (files / "d.mrc").write_bytes(b"precious")
+    code, out, err = run(capsys, "map.mrc", "-o", "d.mrc", "--json")
+    assert code == 1
+    assert json.loads(out)["problem"] == f"{files / 'd.mrc'} exists already."
 
 
 def test_files_that_exist_are_replaced_only_when_told(files, capsys):
@@ -108,7 +112,7 @@ def test_what_cannot_be_written_is_refused_before_the_network_runs(files, capsys
         (("half1.mrc", "--half2", "half2.mrc", "-o", "d.mrc"), "d_half2.mrc exists already"),
         (("map.mrc", "-o", "e.mrc", "--mask-out", "half1.mrc"), "half1.mrc exists already"),
         (("map.mrc", "-o", "folder.mrc", "--overwrite"), "is a folder"),
-        (("map.mrc", "-o", "half1.mrc/e.mrc"), "half1.mrc may not be written to"),
+        (("map.mrc", "-o", "half1.mrc/e.mrc"), "half1.mrc is not a folder"),
     ):
         code, _, err = run(capsys, *words)
         assert code == 1
@@ -152,6 +156,30 @@ def test_wrong_usage_exits_with_2_and_points_to_help(files, capsys, words, sente
     assert sentence in err
     assert err.count("\n") == 1
     assert err.rstrip().endswith("See: blush denoise --help")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("map.mrc", "-o", "d.txt"), "d.txt does not look like the name of a map"),
+        (("map.mrc", "-o", "d.mrc", "--mask-out", "d.mrc"), "for the map and for the mask"),
+        (("map.mrc", "-o", "d.mrc", "--device", "tpu"), "no device called 'tpu'"),
+    ],
+)
+def test_wrong_usage_that_only_the_job_sees_is_2_too(files, capsys, words, sentence):
+    code, _, err = run(capsys, *words)
+    assert code == 2
+    assert sentence in err
+
+
+def test_wrong_names_are_told_without_waiting_for_torch(tmp_path):
+    script = (
+        "import sys; from blushcore.cli import main; code = main(['denoise', 'a.mrc', '-o', 'b.mrc']);"
+        "sys.exit(code + 10 * ('torch' in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1, done.stderr
+    assert "a.mrc does not exist" in done.stderr
 
 
 def test_help_names_units_and_choices(capsys):

@@ -15,7 +15,9 @@ from blushcore.cli import main
 from blushcore.cli.app import COMMANDS
 from blushcore.cli.fsc_plot import draw_fsc, round_resolutions
 from blushcore.cli.fsc_table import bar, resolution_sentence, shown_shells
+from blushcore.denoiser.provenance import denoised_label
 from blushcore.shells import FscCurves, fsc, resolution
+from blushcore.volumes import MapHeader, Volume, write_map
 
 BOX, VOXEL_SIZE = 40, 1.5
 
@@ -67,7 +69,8 @@ def test_resolution_comes_first_in_a_sentence_then_the_table(files, maps, capsys
     expected = resolution(fsc(*maps, counting="half"), BOX * VOXEL_SIZE)
     assert (code, err) == (0, "")
     assert out.startswith(
-        f"Resolution {expected.interpolated_angstrom:.2f} Å, where the unmasked FSC crosses 0.143"
+        f"Resolution {expected.angstrom:.2f} Å, the last shell ({expected.shell}) before the unmasked FSC "
+        f"falls below 0.143 (interpolated {expected.interpolated_angstrom:.2f} Å)."
     )
     row = next(line for line in out.splitlines() if line.split()[:1] == [str(expected.shell)])
     assert f"{expected.angstrom:.2f}" in row
@@ -96,7 +99,7 @@ def test_json_file_holds_the_curves_and_the_resolution(files, capsys):
     assert report["resolution"]["interpolated_angstrom"] == found.interpolated_angstrom
     assert report["seed"] == 7
     assert report["warnings"] == []
-    assert f"Resolution {found.interpolated_angstrom:.2f} Å, where the corrected FSC" in out
+    assert f"Resolution {found.angstrom:.2f} Å, the last shell ({found.shell}) before the corrected FSC" in out
     assert "Without it:" in out
 
 
@@ -139,9 +142,9 @@ def test_voxel_size_can_be_given_where_the_headers_have_none(files, maps, capsys
     assert json.loads(out)["curves"]["voxel_size_angstrom"] == 2.0
 
 
-def expect_refusal(capsys, sentence: str, *words: str) -> None:
-    code, out, err = run(capsys, *words)
-    assert code == 1
+def expect_refusal(capsys, sentence: str, *words: str, code: int = 1) -> None:
+    answer, out, err = run(capsys, *words)
+    assert answer == code
     assert out == ""
     assert sentence in err
     assert err.count("\n") == 1
@@ -157,12 +160,15 @@ def test_identical_maps_are_refused(files, maps, capsys):
 def test_other_boxes_and_voxel_sizes_are_refused(files, maps, capsys):
     write(files / "small.mrc", maps[1][2:-2, 2:-2, 2:-2])
     expect_refusal(
-        capsys, "half1.mrc has a box of 40 × 40 × 40 voxels, small.mrc one of 36", "half1.mrc", "small.mrc"
+        capsys,
+        "half1.mrc (40 × 40 × 40 voxels of 1.5 Å) and small.mrc (36 × 36 × 36 voxels",
+        "half1.mrc",
+        "small.mrc",
     )
     write(files / "flat.mrc", maps[1][2:-2])
-    expect_refusal(capsys, "flat.mrc has a box of 40 × 40 × 36 voxels", "half1.mrc", "flat.mrc")
+    expect_refusal(capsys, "flat.mrc has 40 × 40 × 36 voxels", "half1.mrc", "flat.mrc")
     write(files / "scaled.mrc", maps[1], voxel_size=VOXEL_SIZE * 1.002)
-    expect_refusal(capsys, "half1.mrc has voxels of 1.5 Å, scaled.mrc of 1.503 Å", "half1.mrc", "scaled.mrc")
+    expect_refusal(capsys, "scaled.mrc (40 × 40 × 40 voxels of 1.503 Å)", "half1.mrc", "scaled.mrc")
 
 
 def test_voxel_sizes_within_a_thousandth_are_one(files, maps, capsys):
@@ -175,8 +181,8 @@ def test_masks_that_do_not_fit_are_refused(files, capsys):
         write(files / "bad.mrc", mask, voxel_size)
         expect_refusal(capsys, sentence, "half1.mrc", "half2.mrc", "--mask", "bad.mrc")
 
-    refuse("bad.mrc one of 36 × 36 × 36", ball(14, 5)[2:-2, 2:-2, 2:-2])
-    refuse("bad.mrc of 2 Å", ball(14, 5), 2.0)
+    refuse("bad.mrc (36 × 36 × 36", ball(14, 5)[2:-2, 2:-2, 2:-2])
+    refuse("bad.mrc (40 × 40 × 40 voxels of 2 Å)", ball(14, 5), 2.0)
     refuse("bad.mrc holds values from -0.1 to 0.9", ball(14, 5) - 0.1)
     refuse("bad.mrc holds values from 0 to 3", 3 * ball(14, 5))
     refuse("bad.mrc is an empty mask", 0 * ball(14, 5))
@@ -193,11 +199,38 @@ def test_nan_is_refused_with_its_file(files, maps, capsys):
 
 def test_outputs_are_checked_before_anything_is_read(files, capsys):
     missing = ["nowhere1.mrc", "nowhere2.mrc"]
-    expect_refusal(capsys, "a.txt", *missing, "--plot", "a.txt")
+    expect_refusal(capsys, "a.txt", *missing, "--plot", "a.txt", code=2)
     expect_refusal(capsys, "does not exist", *missing, "--plot", "no/a.png")
     expect_refusal(capsys, "does not exist", *missing, "--json", "no/a.json")
-    expect_refusal(capsys, "--json wants a file name", *missing, "--json", "--plot")
-    expect_refusal(capsys, "both be written to a.png", *missing, "--json", "a.png", "--plot", "a.png")
+    expect_refusal(capsys, "--json wants a file name", *missing, "--json", "--plot", code=2)
+    expect_refusal(capsys, "both be written to a.png", *missing, "--json", "a.png", "--plot", "a.png", code=2)
+
+
+def test_files_that_exist_are_replaced_only_when_told(files, capsys):
+    (files / "fsc.json").write_text("precious")
+    words = ("half1.mrc", "half2.mrc", "--json", "fsc.json")
+    expect_refusal(capsys, "fsc.json exists already. Give --overwrite", *words)
+    assert (files / "fsc.json").read_text() == "precious"
+    assert run(capsys, *words, "--overwrite")[0] == 0
+    assert json.loads((files / "fsc.json").read_text())["resolution"]
+
+
+def test_a_refusal_is_json_where_the_result_would_be(files, capsys):
+    code, out, err = run(capsys, "missing.mrc", "half2.mrc", "--json", "-")
+    assert (code, json.loads(out)["problem"]) == (1, "missing.mrc does not exist.")
+    assert err.startswith("blush: missing.mrc does not exist.")
+
+
+def test_denoised_halves_and_shifted_masks_are_warned_about(files, maps, capsys):
+    header = MapHeader().with_label(denoised_label("w", "0" * 64))
+    for name, data in zip(("d1.mrc", "d2.mrc"), maps, strict=True):
+        write_map(files / name, Volume(data, (VOXEL_SIZE,) * 3, header))
+    mask = Volume(ball(14, 5).astype(np.float32), (VOXEL_SIZE,) * 3, MapHeader(origin=(0.0, 0.0, 9.0)))
+    write_map(files / "shifted.mrc", mask)
+    _, out, _ = run(capsys, "d1.mrc", "d2.mrc", "--mask", "shifted.mrc")
+    assert "d1.mrc and d2.mrc were denoised: this FSC is no resolution estimate" in out
+    assert "shifted.mrc begins at 9, 0, 0 Å and d1.mrc at 0, 0, 0 Å" in out
+    assert "was denoised" not in run(capsys, "half1.mrc", "half2.mrc")[1]
 
 
 def test_maps_are_not_overwritten(files, capsys):
@@ -210,6 +243,7 @@ def test_wrong_usage_is_told_apart(files, capsys):
     assert run(capsys, "half1.mrc")[0] == 2
     assert run(capsys, "half1.mrc", "half2.mrc", "--seed", "-1")[0] == 2
     assert run(capsys, "half1.mrc", "half2.mrc", "--threshold", "1.5")[0] == 2
+    assert run(capsys, "half1.mrc", "half2.mrc", "--voxel-size", "-1")[0] == 2
 
 
 def test_a_tight_mask_is_warned_about_everywhere(files, capsys):
@@ -289,7 +323,8 @@ def test_plot_shows_the_curves_the_threshold_and_the_resolution():
         assert np.array_equal(lines[label].get_ydata(), drawn[name][1:])
         assert lines[label].get_xdata() == pytest.approx(np.arange(1, 33) / 64)
     assert any(list(line.get_ydata()) == [0.143, 0.143] for line in axes.get_lines())
-    assert f"{found.interpolated_angstrom:.2f} Å" in [text.get_text() for text in axes.texts]
+    told = f"{found.angstrom:.2f} Å (interpolated {found.interpolated_angstrom:.2f} Å)"
+    assert told in [text.get_text() for text in axes.texts]
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
     assert legend == ["corrected for the mask", "masked", "unmasked", "phases randomised, masked"]
 
@@ -333,5 +368,7 @@ def test_bars_are_as_long_as_their_value(value, text):
 def test_sentence_names_the_curve_it_speaks_of():
     shells = np.linspace(1, 0, 17)
     masked = curves(32, shells, masked=shells, corrected=shells, mask_fraction=0.5)
-    assert "corrected FSC crosses 0.5" in resolution_sentence(masked, masked.resolution(0.5))
-    assert "unmasked FSC crosses" in resolution_sentence(curves(32, shells), curves(32, shells).resolution())
+    assert "before the corrected FSC falls below 0.5" in resolution_sentence(masked, masked.resolution(0.5))
+    assert "before the unmasked FSC falls" in resolution_sentence(
+        curves(32, shells), curves(32, shells).resolution()
+    )

@@ -70,11 +70,13 @@ def test_constant_maps_are_drawn(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["png", "pdf", "svg"])
-def test_command_writes_the_picture(tmp_path: Path, suffix: str) -> None:
+def test_command_writes_the_picture(tmp_path: Path, suffix: str, capsys: pytest.CaptureFixture[str]) -> None:
     write_map(tmp_path / "before.mrc", ramp())
     write_map(tmp_path / "after.mrc", ramp(3))
     output = tmp_path / f"picture.{suffix}"
-    assert main(["picture", str(tmp_path / "before.mrc"), str(tmp_path / "after.mrc"), "-o", str(output)]) == 0
+    words = ["picture", str(tmp_path / "before.mrc"), str(tmp_path / "after.mrc"), "-o", str(output)]
+    assert main(words) == 0
+    assert capsys.readouterr().err.splitlines()[-1] == f"Wrote {output}."
     assert output.stat().st_size > 1000
     if suffix == "png":
         pixels = imread(output)[..., :3]
@@ -83,14 +85,28 @@ def test_command_writes_the_picture(tmp_path: Path, suffix: str) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["after.mrc", "before.mrc", output.name]
 
 
+def test_what_exists_is_replaced_only_when_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("before.mrc", "after.mrc"):
+        write_map(tmp_path / name, ramp())
+    (tmp_path / "picture.png").write_text("precious")
+    words = [str(tmp_path / name) for name in ("before.mrc", "after.mrc")]
+    words = ["picture", *words, "-o", str(tmp_path / "picture.png")]
+    assert main(words) == 1
+    assert "exists already. Give --overwrite" in capsys.readouterr().err
+    assert (tmp_path / "picture.png").read_text() == "precious"
+    assert main([*words, "--voxel-size", "0"]) == 2
+    assert main([*words, "--overwrite"]) == 0
+    assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_maps_on_different_grids_are_refused() -> None:
-    with pytest.raises(BlushError, match=r"differ in size: 11 × 8 × 6 voxels before, 8 × 8 × 6 after"):
+    with pytest.raises(BlushError, match=r"before \(11 × 8 × 6 voxels.* after \(8 × 8 × 6 voxels"):
         draw_before_after(ramp(), ramp().with_data(np.zeros((6, 8, 8))))
-    with pytest.raises(BlushError, match=r"differ in voxel size: 1\.5 Å before, 1\.6 Å after"):
+    with pytest.raises(BlushError, match=r"voxels of 1\.5 × 2 × 3 Å.* voxels of 1\.6 × 2 × 3 Å"):
         draw_before_after(ramp(), ramp(voxel_size=(3.0, 2.0, 1.6)))
 
 
 def test_unknown_picture_format_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["picture", "before.mrc", "after.mrc", "-o", str(tmp_path / "picture.jpg")]) == 1
+    assert main(["picture", "before.mrc", "after.mrc", "-o", str(tmp_path / "picture.jpg")]) == 2
     assert "picture.jpg does not" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

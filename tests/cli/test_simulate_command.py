@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from blushcore.cli import main
 from synthetic_models import write_bundle
 
@@ -18,9 +20,23 @@ def test_it_writes_its_files_and_says_what_resolution_came_out(tmp_path, capsys)
     assert result["outcome"] == "done"
     assert 4.5 < result["figures"]["fsc_resolution"] < 8
     assert sorted(path.name for path in out.iterdir()) == NAMES
-    assert main(words) == 1  # nothing is overwritten
-    assert "exists already" in capsys.readouterr().err
-    assert main([*words, "--overwrite"]) == 0
+    assert main([*words[:-1], "--overwrite"]) == 0
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("Wrote half1.mrc, half2.mrc, ")
+    assert said.endswith(f" to {out}.")
+
+
+def test_what_cannot_be_written_is_refused_before_anything_is_computed(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("blushcore.jobs.simulate.read_structure", lambda _: pytest.fail("it began"))
+    model, out = write_bundle(tmp_path / "bundle.pdb"), tmp_path / "out"
+    out.mkdir()
+    (out / "truth.mrc").write_bytes(b"precious")
+    assert main(["simulate", str(model), "-o", str(out), "--json"]) == 1
+    captured = capsys.readouterr()
+    assert "truth.mrc exists already. Give --overwrite" in captured.err
+    assert "exists already" in json.loads(captured.out)["problem"]
+    assert main(["simulate", str(model), "-o", str(model / "out")]) == 1
+    assert "bundle.pdb is not a folder" in capsys.readouterr().err
 
 
 def test_wrong_usage_is_told_in_a_sentence(tmp_path, capsys):

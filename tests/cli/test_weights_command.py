@@ -16,7 +16,7 @@ import torch
 from blushcore.cli import main
 from blushcore.denoiser import BlushNetwork, find_weights, load_network, published
 from blushcore.denoiser import weights as weights_module
-from blushcore.denoiser.weights import user_weights_folder
+from blushcore.denoiser.weights import DEFAULT_WEIGHTS, user_weights_folder
 
 
 @pytest.fixture(autouse=True)
@@ -66,6 +66,35 @@ def test_list_is_a_table_with_what_matters(home, capsys, random_weights):
     assert "trained for 0 steps" in row
     assert row.rstrip().endswith(info.sha256[:12])
     assert str(user_weights_folder()) in out
+
+
+def test_the_default_is_what_is_used_without_a_name(home, capsys, random_weights, monkeypatch):
+    user_weights_folder().mkdir(parents=True)
+    shutil.copy(random_weights, user_weights_folder() / "mine.safetensors")
+
+    def marked() -> list[str]:
+        return [line.split()[0] for line in run(capsys, "list")[1].splitlines() if "(default)" in line]
+
+    assert marked() == [DEFAULT_WEIGHTS]
+    monkeypatch.setenv("BLUSH_WEIGHTS", "mine")
+    assert marked() == ["mine"]
+    found = json.loads(run(capsys, "list", "--json")[1])["weights"]
+    assert [entry["name"] for entry in found if entry["default"]] == ["mine"]
+    monkeypatch.setenv("BLUSH_WEIGHTS", str(random_weights))
+    assert marked() == []
+    assert f"By default: {random_weights} (from BLUSH_WEIGHTS)" in run(capsys, "list")[1]
+    monkeypatch.setenv("BLUSH_WEIGHTS", "nobody")
+    assert "warning: There are no network weights 'nobody'" in run(capsys, "list")[2]
+
+
+def test_failures_are_json_and_hints_name_the_subcommand(home, capsys):
+    code, out, _ = run(capsys, "import", "missing.ckpt", "--json")
+    assert code == 1
+    assert "missing.ckpt does not exist" in json.loads(out)["problem"]
+    code, _, err = run(capsys, "import", "--foo")
+    assert code == 2
+    assert err.rstrip().endswith("See: blush weights import --help")
+    assert run(capsys, "lst")[2].rstrip().endswith("See: blush weights --help")
 
 
 def test_list_as_json(home, capsys, random_weights):
@@ -135,20 +164,20 @@ def test_without_a_file_relions_copy_is_found(home, capsys, checkpoint):
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("words", "answer", "sentence"),
     [
-        (("missing.ckpt",), "missing.ckpt does not exist"),
-        (("other.ckpt",), "other.ckpt is no checkpoint of the published network"),
-        (("other.ckpt", "--download"), "A file and --download were both given"),
-        (("other.ckpt", "-o", "mine.pt"), "mine.pt has not the ending of weights"),
-        (("other.ckpt", "--name", "../escape"), "'../escape' is no name for weights"),
-        (("other.ckpt", "-o", "nowhere/mine.safetensors"), "is no checkpoint"),
+        (("missing.ckpt",), 1, "missing.ckpt does not exist"),
+        (("other.ckpt",), 1, "other.ckpt is no checkpoint of the published network"),
+        (("other.ckpt", "--download"), 2, "A file and --download were both given"),
+        (("other.ckpt", "-o", "mine.pt"), 2, "mine.pt has not the ending of weights"),
+        (("other.ckpt", "--name", "../escape"), 2, "'../escape' is no name for weights"),
+        (("other.ckpt", "-o", "nowhere/mine.safetensors"), 1, "nowhere does not exist"),
     ],
 )
-def test_what_cannot_be_imported_is_answered_with_a_sentence(home, capsys, words, sentence):
+def test_what_cannot_be_imported_is_answered_with_a_sentence(home, capsys, words, answer, sentence):
     (home / "other.ckpt").write_text("not a checkpoint")
     code, out, err = run(capsys, "import", *words)
-    assert (code, out) == (1, "")
+    assert (code, out) == (answer, "")
     assert sentence in err
     assert err.count("\n") == 1
     assert not list(home.rglob("*.safetensors"))

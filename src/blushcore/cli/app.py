@@ -1,7 +1,8 @@
 """The `blush` command: the table of its commands, and what it answers.
 
 Exit codes: 0 done; 1 the job failed (one plain sentence on stderr, a traceback only with ``--debug``);
-2 wrong usage; 130 stopped before its end, by Ctrl-C, SIGTERM or a command from a viewer.
+2 wrong usage, which a command may find as a `UsageError`; 130 stopped before its end, by Ctrl-C, SIGTERM or a
+command from a viewer.
 
 Adding a command takes one line in `COMMANDS` and one module, imported only when the command is called or its
 own help is asked for. The module holds a plain function; its signature is the usage, its docstring the help,
@@ -42,7 +43,7 @@ from cyclopts.exceptions import MissingArgumentError, UnknownCommandError, Unuse
 from pydantic import ValidationError
 
 from blushcore.cli.exit_codes import DONE, FAILED, STOPPED, USAGE
-from blushcore.protocol import BlushError, Stopped, explain_validation_error
+from blushcore.protocol import BlushError, Stopped, UsageError, explain_validation_error
 
 
 class Entry(NamedTuple):
@@ -101,7 +102,7 @@ def main(arguments: Sequence[str] | None = None, *, commands: dict[str, Entry] |
         sys.stdout.flush()
         return DONE if code is None else int(code)
     except cyclopts.CycloptsError as error:
-        _complain(f"{_usage_problem(error, table)} See: {_help_for(words, table)}")
+        _complain(f"{_usage_problem(error, table)} See: {_help_for(error, words, table)}")
         return USAGE
     except (Stopped, KeyboardInterrupt):
         _complain("stopped")
@@ -116,7 +117,7 @@ def main(arguments: Sequence[str] | None = None, *, commands: dict[str, Entry] |
             traceback.print_exc()
         else:
             _complain(_problem(error))
-        return FAILED
+        return USAGE if isinstance(error, UsageError) else FAILED
 
 
 def _version() -> str:
@@ -147,7 +148,7 @@ def _problem(error: Exception) -> str:
 
 
 def _usage_problem(error: cyclopts.CycloptsError, commands: dict[str, Entry]) -> str:
-    if isinstance(error, UnknownCommandError) and error.unused_tokens:
+    if isinstance(error, UnknownCommandError) and error.unused_tokens and not error.command_chain:
         # cyclopts would import every command to suggest one.
         word = error.unused_tokens[0]
         near = difflib.get_close_matches(word, commands, n=1)
@@ -169,8 +170,10 @@ def _name(argument: cyclopts.Argument) -> str:
     return argument.name
 
 
-def _help_for(words: list[str], commands: dict[str, Entry]) -> str:
-    return f"blush {words[0]} --help" if words and words[0] in commands else "blush --help"
+def _help_for(error: cyclopts.CycloptsError, words: list[str], commands: dict[str, Entry]) -> str:
+    # cyclopts knows the subcommand, but not always the command: of a misspelt word it knows neither.
+    chain = error.command_chain or [word for word in words[:1] if word in commands]
+    return " ".join(["blush", *chain, "--help"])
 
 
 def _complain(text: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json as jsonlib
-import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -11,14 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 from cyclopts import Parameter, validators
 
-from blushcore.protocol import BlushError
-from blushcore.volumes import Volume, atomic_file, read_map
+from blushcore.cli.options import VoxelSize
+from blushcore.cli.outputs import require_writable
+from blushcore.cli.terminal import failures_as_json
+from blushcore.denoiser.provenance import is_denoised
+from blushcore.protocol import BlushError, UsageError
+from blushcore.volumes import Volume, atomic_file, describe_grid, read_map, read_mask, require_same_grid
 
 if TYPE_CHECKING:
-    from blushcore.shells import FscCurves, Resolution
+    from blushcore.shells import Counting, FscCurves, Resolution
 
 _PLOT_FORMATS = (".png", ".svg", ".pdf")
-_SAME_VOXEL_SIZE = 1e-3
 _STDOUT = Path("-")
 _MASKED_ALREADY = 0.6
 """Share of zeros above which halves look masked: RELION's own sphere leaves the corners, 48 %, empty."""
@@ -35,8 +37,9 @@ def fsc(
     plot: Path | None = None,
     seed: Annotated[int, Parameter(validator=validators.Number(gte=0))] = 0,
     threshold: Annotated[float, Parameter(validator=validators.Number(gt=0, lt=1))] = 0.143,
-    voxel_size: float | None = None,
+    voxel_size: VoxelSize = None,
     counting: Literal["half", "sphere"] = "half",
+    overwrite: bool = False,
 ) -> None:
     """Fourier shell correlation and resolution of two half-maps.
 
@@ -64,53 +67,34 @@ def fsc(
     counting
         half: each stored component of the half transform once, as relion_postprocess counts: the same digits.
         sphere: every component of the full transform once; differs by chance, most in small boxes.
+    overwrite
+        Replace files that exist.
     """
-    _check_outputs(json, plot, inputs=[half1, half2, *([mask] if mask else [])])
-    first, second = read_map(half1, voxel_size=voxel_size), read_map(half2, voxel_size=voxel_size)
-    _require_same_grid(half1, first, half2, second)
-    if half1.samefile(half2) or np.array_equal(first.data, second.data):
-        raise BlushError(
-            f"{half1} and {half2} are the same map, whose FSC is 1 everywhere.",
-            "Give the two independent halves of a reconstruction.",
-        )
-    window = _read_mask(mask, half1, first, voxel_size) if mask else None
+    with failures_as_json(json == _STDOUT):
+        _check_outputs(json, plot, [half1, half2, *([mask] if mask else [])], overwrite=overwrite)
+        first, second, window, warnings = _read(half1, half2, mask, voxel_size)
 
-    # Only now: it brings torch along, and whoever mistyped a name should not wait for that.
-    from blushcore.shells import FscCurves, mask_warnings, solvent_corrected_fsc
-    from blushcore.shells import fsc as correlation
+        # Only now: it brings torch along, and whoever mistyped a name should not wait for that.
+        from blushcore.shells import mask_warnings
 
-    angstrom = first.isotropic_voxel_size
-    if window is None:
-        curves = FscCurves(
-            box=first.shape[0],
-            voxel_size=angstrom,
-            unmasked=correlation(first.data, second.data, counting=counting),
-        )
-    else:
-        curves = solvent_corrected_fsc(
-            first.data, second.data, window.data, voxel_size=angstrom, seed=seed, counting=counting
-        )
-    found = curves.resolution(threshold)
-    warnings = [
-        *dict.fromkeys(first.warnings + second.warnings + (window.warnings if window else ())),
-        *_doubts(first, second, curves),
-        *mask_warnings(curves, threshold),
-    ]
-    report = {
-        "half1": str(half1),
-        "half2": str(half2),
-        "mask": str(mask) if mask else None,
-        "seed": seed,
-        "counting": counting,
-        "resolution": _resolution_values(found),
-        "warnings": warnings,
-        "curves": curves.to_dict(),
-    }
-    if json and json != _STDOUT:
-        with atomic_file(json) as file:
-            file.write(_encoded(report))
-    if plot:
-        _write_plot(plot, curves, found, half1, half2, mask)
+        curves = _curves(first, second, window, seed, counting)
+        found = curves.resolution(threshold)
+        warnings += [*_doubts(first, second, curves), *mask_warnings(curves, threshold)]
+        report = {
+            "half1": str(half1),
+            "half2": str(half2),
+            "mask": str(mask) if mask else None,
+            "seed": seed,
+            "counting": counting,
+            "resolution": _resolution_values(found),
+            "warnings": warnings,
+            "curves": curves.to_dict(),
+        }
+        if json and json != _STDOUT:
+            with atomic_file(json) as file:
+                file.write(_encoded(report))
+        if plot:
+            _write_plot(plot, curves, found, half1, half2, mask)
     if json == _STDOUT:
         sys.stdout.write(_encoded(report).decode())
         for warning in warnings:
@@ -119,68 +103,69 @@ def fsc(
         _print_report(curves, found, warnings)
 
 
-def _check_outputs(json: Path | None, plot: Path | None, *, inputs: list[Path]) -> None:
+def _read(
+    half1: Path, half2: Path, mask: Path | None, voxel_size: float | None
+) -> tuple[Volume, Volume, Volume | None, list[str]]:
+    """Read the halves and the mask; returns them with what is odd about the files."""
+    first, second = read_map(half1, voxel_size=voxel_size), read_map(half2, voxel_size=voxel_size)
+    for path, volume in ((half1, first), (half2, second)):
+        _require_cube(path, volume)
+    doubts = require_same_grid(half1, first, half2, second)
+    if half1.samefile(half2) or np.array_equal(first.data, second.data):
+        raise BlushError(
+            f"{half1} and {half2} are the same map, whose FSC is 1 everywhere.",
+            "Give the two independent halves of a reconstruction.",
+        )
+    window = read_mask(mask, half1, first, voxel_size=voxel_size) if mask else None
+    warnings = [*first.warnings, *second.warnings, *doubts, *(window.warnings if window else ())]
+    denoised = [str(path) for path, volume in ((half1, first), (half2, second)) if is_denoised(volume)]
+    if denoised:
+        named = f"{' and '.join(denoised)} {'were' if denoised[1:] else 'was'}"
+        warnings.append(
+            f"{named} denoised: this FSC is no resolution estimate, since it measures the network as much "
+            "as the data. Give the halves as they were reconstructed."
+        )
+    return first, second, window, list(dict.fromkeys(warnings))
+
+
+def _curves(first: Volume, second: Volume, window: Volume | None, seed: int, counting: Counting) -> FscCurves:
+    from blushcore.shells import FscCurves, solvent_corrected_fsc
+    from blushcore.shells import fsc as correlation
+
+    size = first.isotropic_voxel_size
+    if window is None:
+        unmasked = correlation(first.data, second.data, counting=counting)
+        return FscCurves(box=first.shape[0], voxel_size=size, unmasked=unmasked)
+    return solvent_corrected_fsc(
+        first.data, second.data, window.data, voxel_size=size, seed=seed, counting=counting
+    )
+
+
+def _check_outputs(json: Path | None, plot: Path | None, inputs: list[Path], *, overwrite: bool) -> None:
     """Refuse before anything is computed what could not be written in the end."""
     if plot and plot.suffix.lower() not in _PLOT_FORMATS:
-        raise BlushError(
+        raise UsageError(
             f"{plot} has no ending of a picture that can be drawn.", f"Use {', '.join(_PLOT_FORMATS)}."
         )
-    for path in (plot, None if json == _STDOUT else json):
-        if path is None:
-            continue
-        if not path.absolute().parent.is_dir():
-            raise BlushError(
-                f"The folder {path.absolute().parent} does not exist.", "Make it, or write elsewhere."
-            )
-        if path.exists() and any(path.samefile(one) for one in inputs if one.exists()):
-            raise BlushError(f"{path} is one of the maps to be read.", "Give another name to write to.")
     if json and json != _STDOUT and str(json).startswith("-"):
-        raise BlushError(
+        raise UsageError(
             f"--json wants a file name or -, not {json}.", "Say --json FILE, or --json - for the terminal."
         )
     if json and plot and json.absolute() == plot.absolute():
-        raise BlushError(f"The curves and the plot would both be written to {json}.", "Give two names.")
+        raise UsageError(f"The curves and the plot would both be written to {json}.", "Give two names.")
+    outputs = [path for path in (plot, json) if path is not None and path != _STDOUT]
+    for path in outputs:
+        if path.exists() and any(path.samefile(one) for one in inputs if one.exists()):
+            raise BlushError(f"{path} is one of the maps to be read.", "Give another name to write to.")
+    require_writable(outputs, overwrite=overwrite)
 
 
-def _require_same_grid(path: Path, volume: Volume, other_path: Path, other: Volume) -> None:
-    """Refuse maps that are not on one cubic grid."""
-    for name, one in ((path, volume), (other_path, other)):
-        if len(set(one.shape)) != 1:
-            raise BlushError(
-                f"{name} has a box of {_box(one)} voxels; Fourier shells need a cube.",
-                "Pad or crop it to a cubic box.",
-            )
-        if not one.is_isotropic:
-            z, y, x = one.voxel_size
-            raise BlushError(
-                f"{name} has voxels of {x:.4g} × {y:.4g} × {z:.4g} Å; Fourier shells need cubes.",
-                "Resample it to one voxel size first.",
-            )
-    if volume.shape != other.shape:
+def _require_cube(path: Path, volume: Volume) -> None:
+    if len(set(volume.shape)) != 1 or not volume.is_isotropic:
         raise BlushError(
-            f"{path} has a box of {_box(volume)} voxels, {other_path} one of {_box(other)}.",
-            "Give maps on one grid.",
+            f"{path} has {describe_grid(volume)}; Fourier shells need a cube of cubic voxels.",
+            "Pad or crop it to a cubic box, or resample it to one voxel size first.",
         )
-    size, other_size = volume.isotropic_voxel_size, other.isotropic_voxel_size
-    if not math.isclose(size, other_size, rel_tol=_SAME_VOXEL_SIZE):
-        raise BlushError(
-            f"{path} has voxels of {size:.5g} Å, {other_path} of {other_size:.5g} Å.",
-            "If one header is wrong, give the true size with --voxel-size; otherwise resample one of them.",
-        )
-
-
-def _read_mask(path: Path, half_path: Path, half: Volume, voxel_size: float | None) -> Volume:
-    mask = read_map(path, voxel_size=voxel_size)
-    _require_same_grid(half_path, half, path, mask)
-    low, high = float(mask.data.min()), float(mask.data.max())
-    if low < -1e-3 or high > 1 + 1e-3:
-        raise BlushError(
-            f"{path} holds values from {low:g} to {high:g}; a mask lies between 0 (solvent) and 1 (particle).",
-            "Make a soft mask from the map, with relion_mask_create for instance.",
-        )
-    if high <= 1e-3:
-        raise BlushError(f"{path} is an empty mask: nowhere above 0.", "Lower the threshold it was made with.")
-    return mask
 
 
 def _doubts(first: Volume, second: Volume, curves: FscCurves) -> list[str]:
@@ -241,7 +226,3 @@ def _write_plot(
 
 def _encoded(report: dict[str, Any]) -> bytes:
     return (jsonlib.dumps(report, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
-
-
-def _box(volume: Volume) -> str:
-    return " × ".join(str(n) for n in reversed(volume.shape))

@@ -95,7 +95,8 @@ def _mark_resolution(axes: Axes, found: Resolution) -> None:
     if found.shell == 0:
         return
     x = 1 / found.interpolated_angstrom
-    text = f"{found.interpolated_angstrom:.2f} Å" + (" (Nyquist)" if found.reaches_nyquist else "")
+    beside = "Nyquist" if found.reaches_nyquist else f"interpolated {found.interpolated_angstrom:.2f} Å"
+    text = f"{found.angstrom:.2f} Å ({beside})"
     colour = _STYLES["corrected"][1]
     if not found.reaches_nyquist:
         axes.plot([x], [found.threshold], "o", ms=6.5, color=colour, mec="white", mew=1.2, zorder=5)

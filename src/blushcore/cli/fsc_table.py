@@ -27,8 +27,8 @@ def resolution_sentence(curves: FscCurves, found: Resolution) -> str:
     if found.shell == 0:
         return f"The halves do not agree: the {kind} FSC is below {found.threshold:g} from the first shell on."
     return (
-        f"Resolution {found.interpolated_angstrom:.2f} Å, where the {kind} FSC crosses {found.threshold:g} "
-        f"(last shell above it: {found.shell}, {found.angstrom:.2f} Å)."
+        f"Resolution {found.angstrom:.2f} Å, the last shell ({found.shell}) before the {kind} FSC falls below "
+        f"{found.threshold:g} (interpolated {found.interpolated_angstrom:.2f} Å)."
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,8 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 from cyclopts import Parameter
 
-from blushcore.protocol import BlushError
-from blushcore.volumes import Volume, atomic_file, read_map
+from blushcore.cli.options import VoxelSize
+from blushcore.cli.outputs import require_writable
+from blushcore.protocol import BlushError, UsageError
+from blushcore.volumes import Volume, atomic_file, read_map, require_same_grid
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,8 +26,6 @@ _FORMATS = (".png", ".pdf", ".svg")
 _PANEL_INCHES = 2.9
 _HEAD_INCHES, _FOOT_INCHES, _SIDE_INCHES = 0.45, 0.68, 0.45
 _GAP_INCHES, _STRIP_INCHES = 0.08, 0.09
-_SAME = 1e-3
-"""Relative difference up to which two voxel sizes count as one."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def draw_before_after(before: Volume, after: Volume) -> Figure:
     """
     from matplotlib.figure import Figure
 
-    _require_same_grid(before, after)
+    require_same_grid("The map before", before, "the map after", after)
     rows = list(zip(central_slices(before), central_slices(after), strict=True))
     shown = np.concatenate([one.data.ravel() for row in rows for one in row])
     black, white = (float(limit) for limit in np.quantile(shown, (0.0025, 0.9975)))
@@ -134,7 +135,8 @@ def picture(
     /,
     *,
     output: Annotated[Path, Parameter(alias="-o")],
-    voxel_size: float | None = None,
+    voxel_size: VoxelSize = None,
+    overwrite: bool = False,
 ) -> None:
     """Draw central slices of a map before and after, and what changed between them.
 
@@ -147,31 +149,25 @@ def picture(
     output
         Picture to write; its name ends in .png, .pdf or .svg.
     voxel_size
-        Voxel size in Å, where the maps' headers do not say it.
+        Voxel size in Å of both maps, instead of what their headers say.
+    overwrite
+        Replace the picture if it exists.
     """
     if output.suffix.lower() not in _FORMATS:
-        raise BlushError(
+        raise UsageError(
             f"A picture's name ends in .png, .pdf or .svg, and {output.name} does not.", "Give another name."
         )
-    figure = draw_before_after(read_map(before, voxel_size=voxel_size), read_map(after, voxel_size=voxel_size))
+    if output.exists() and any(output.samefile(one) for one in (before, after) if one.exists()):
+        raise BlushError(f"{output} is one of the maps to be read.", "Give another name to write to.")
+    require_writable([output], overwrite=overwrite)
+    first, second = read_map(before, voxel_size=voxel_size), read_map(after, voxel_size=voxel_size)
+    doubts = require_same_grid(before, first, after, second)
+    for warning in dict.fromkeys((*first.warnings, *second.warnings, *doubts)):
+        print(f"warning: {warning}", file=sys.stderr)
+    figure = draw_before_after(first, second)
     with atomic_file(output) as file:
         figure.savefig(file, format=output.suffix[1:].lower())
-
-
-def _require_same_grid(before: Volume, after: Volume) -> None:
-    if before.shape != after.shape:
-        boxes = [" × ".join(str(n) for n in reversed(volume.shape)) for volume in (before, after)]
-        raise BlushError(
-            f"The maps differ in size: {boxes[0]} voxels before, {boxes[1]} after.",
-            "Give two maps on one grid.",
-        )
-    sizes = list(zip(before.voxel_size, after.voxel_size, strict=True))
-    if not all(math.isclose(one, other, rel_tol=_SAME) for one, other in sizes):
-        one, other = sizes[2]
-        raise BlushError(
-            f"The maps differ in voxel size: {one:.4g} Å before, {other:.4g} Å after (along x).",
-            "Give two maps on one grid.",
-        )
+    print(f"Wrote {output}.", file=sys.stderr)
 
 
 def _show(

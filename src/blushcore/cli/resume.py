@@ -6,7 +6,7 @@ from pathlib import Path
 
 from blushcore import runs
 from blushcore.cli.exit_codes import DONE
-from blushcore.cli.terminal import print_json, run_in_terminal
+from blushcore.cli.terminal import failures_as_json, print_json, run_in_terminal
 
 
 def resume(run_dir: Path, /, *, detach: bool = False, json: bool = False) -> int:
@@ -25,7 +25,8 @@ def resume(run_dir: Path, /, *, detach: bool = False, json: bool = False) -> int
         Show nothing, and print the outcome as JSON at the end.
     """
     if detach:
-        worker = runs.start_detached(run_dir)
+        with failures_as_json(json):
+            worker = runs.start_detached(run_dir)
         if json:
             print_json({"pid": worker.pid})
         else:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 from cyclopts import Parameter
 
+from blushcore.cli.outputs import require_writable
 from blushcore.cli.terminal import run_in_terminal
-from blushcore.jobs.simulate import JOB, SimulateParameters
+from blushcore.jobs.simulate import JOB, SimulateParameters, output_paths
+from blushcore.protocol import CommandSource, Event, Finished
 from blushcore.runs import run_unrecorded
 
 
@@ -26,9 +29,12 @@ def simulate(
     json
         Print the result as one JSON object and nothing else.
     """
-    return run_in_terminal(
-        lambda commands: run_unrecorded(
-            JOB, parameters, parameters.output, commands=commands, overwrite=overwrite
-        ),
-        json=json,
-    )
+
+    def events(commands: CommandSource) -> Iterator[Event]:
+        require_writable(output_paths(parameters), overwrite=overwrite, make_folders=True)
+        yield from run_unrecorded(JOB, parameters, parameters.output, commands=commands, overwrite=overwrite)
+
+    def closing(finished: Finished) -> str:
+        return f"Wrote {', '.join(finished.files.values())} to {parameters.output}."
+
+    return run_in_terminal(events, json=json, closing=closing)

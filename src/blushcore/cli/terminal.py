@@ -9,6 +9,7 @@ Everything for people goes to stderr; stdout is for results.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -22,13 +23,18 @@ from rich.text import Text
 from blushcore import protocol
 from blushcore.cli.exit_codes import DONE, STOPPED
 from blushcore.cli.interrupts import Interrupts
-from blushcore.protocol import CommandSource, Event, Failed, Finished
+from blushcore.protocol import BlushError, CommandSource, Event, Failed, Finished
 
 PLAIN_PROGRESS_SECONDS = 10.0
 """Without a terminal, a stage's progress is a line at most so often."""
 
 
-def run_in_terminal(start: Callable[[CommandSource], Iterator[Event]], *, json: bool = False) -> int:
+def run_in_terminal(
+    start: Callable[[CommandSource], Iterator[Event]],
+    *,
+    json: bool = False,
+    closing: Callable[[Finished], str] | None = None,
+) -> int:
     """Run a job to its end, show what it does, and return the exit code.
 
     Ctrl-C (or SIGTERM) once stops the job cleanly, twice at once.
@@ -40,6 +46,8 @@ def run_in_terminal(start: Callable[[CommandSource], Iterator[Event]], *, json: 
     json
         Show nothing, and print one JSON object at the end: ``outcome`` (done, stopped or failed), ``figures``
         and ``files``, or ``problem`` and ``remedy``.
+    closing
+        What to say of a job that is done; by default its figures.
 
     Raises
     ------
@@ -50,13 +58,39 @@ def run_in_terminal(start: Callable[[CommandSource], Iterator[Event]], *, json: 
     try:
         with Interrupts() as interrupts, QuietView() if json else make_view() as view:
             for event in start(interrupts):
-                if not isinstance(event, Failed):  # it is raised next, and told by `main`
+                if closing and isinstance(event, Finished) and event.outcome == "done":
+                    view.line(closing(event))
+                elif not isinstance(event, Failed):  # it is raised next, and told by `main`
                     view.show(event)
                 last = event
+    except BlushError as error:
+        last = _as_failed(error)
+        raise
     finally:
         if json and last is not None:
             print_json(_result(last))
     return DONE if isinstance(last, Finished) and last.outcome == "done" else STOPPED
+
+
+@contextlib.contextmanager
+def failures_as_json(wanted: bool) -> Iterator[None]:
+    """Print a `BlushError` of the block as `run_in_terminal` does with ``json``, and let it pass.
+
+    Parameters
+    ----------
+    wanted
+        Whether the user asked for JSON.
+    """
+    try:
+        yield
+    except BlushError as error:
+        if wanted:
+            print_json(_result(_as_failed(error)))
+        raise
+
+
+def _as_failed(error: BlushError) -> Failed:
+    return Failed(problem=error.problem, remedy=error.remedy)
 
 
 def print_json(values: Mapping[str, Any]) -> None:

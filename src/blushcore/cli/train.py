@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from blushcore.cli.exit_codes import DONE
-from blushcore.cli.terminal import print_json, run_in_terminal
+from blushcore.cli.terminal import failures_as_json, print_json, run_in_terminal
 from blushcore.jobs.train import JOB, TrainParameters, check_inputs
 from blushcore.protocol import BlushError
 from blushcore.runs import create_run, run_job, start_detached
@@ -38,11 +38,13 @@ def train(
     json
         Show nothing, and print the outcome as JSON at the end.
     """
-    parameters = read_parameters(params)
-    check_inputs(parameters)  # before there is a run directory with parameters to be mended
+    with failures_as_json(json):
+        parameters = read_parameters(params)
+        check_inputs(parameters)  # before there is a run directory with parameters to be mended
+        if detach:
+            create_run(output, JOB.name, parameters)
+            worker = start_detached(output)
     if detach:
-        create_run(output, JOB.name, parameters)
-        worker = start_detached(output)
         if json:
             print_json({"pid": worker.pid})
         else:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from blushcore.cli.exit_codes import DONE, FAILED, STOPPED
-from blushcore.cli.terminal import View, describe, make_view, print_json
+from blushcore.cli.terminal import View, describe, failures_as_json, make_view, print_json
 from blushcore.protocol import BlushError, Progress
 from blushcore.runs import Life, Record, RunReader, RunWatch
 from blushcore.runs.records import encode
@@ -43,6 +43,11 @@ def watch(run_dir: Path, /, *, once: bool = False, lines: int = 10, json: bool =
     json
         Print every event, and every change of the run's state, as a line of JSON.
     """
+    with failures_as_json(json):
+        return _watch(run_dir, once=once, lines=lines, json=json)
+
+
+def _watch(run_dir: Path, *, once: bool, lines: int, json: bool) -> int:
     # A terminal shows no files, so nothing is held back for them.
     reader: RunWatch = RunReader(run_dir, file_patience_seconds=0.0)
     try:

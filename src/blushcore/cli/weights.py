@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import cyclopts
 from cyclopts import Parameter
 
-from blushcore.cli.terminal import make_view, print_json
-from blushcore.protocol import BlushError
+from blushcore.cli.outputs import require_writable
+from blushcore.cli.terminal import failures_as_json, make_view, print_json
+from blushcore.protocol import BlushError, UsageError
 from blushcore.volumes import atomic_file
 
 if TYPE_CHECKING:
@@ -37,18 +38,24 @@ def list_weights(*, json: bool = False) -> None:
     from blushcore.denoiser import weights
 
     known, errors = weights.list_weights()
+    try:
+        default = weights.find_weights()
+        missing = []
+    except BlushError as error:
+        default, missing = None, [error]
     if json:
-        print_json(
-            {"weights": [_values(info) for info in known], "unreadable": [str(error) for error in errors]}
-        )
+        listed = [{**_values(info), "default": info.path == default} for info in known]
+        print_json({"weights": listed, "unreadable": [str(error) for error in errors]})
         return
     if known:
-        _print_table(known)
+        _print_table(known, default)
     else:
         print("There are no network weights.")
+    if default is not None and default not in [info.path for info in known]:
+        print(f"By default: {default} (from {weights.ENVIRONMENT_VARIABLE})")
     print(f"Your own weights folder: {weights.user_weights_folder()}")
-    for error in errors:
-        print(f"warning: {error}", file=sys.stderr)
+    for problem in [*errors, *(missing if known else [])]:
+        print(f"warning: {problem}", file=sys.stderr)
 
 
 @app.command(name="import")
@@ -82,10 +89,17 @@ def import_weights(
     json
         Print the result as one JSON object and nothing else.
     """
+    with failures_as_json(json):
+        _find_and_import(file, output, name, download=download, overwrite=overwrite, json=json)
+
+
+def _find_and_import(
+    file: Path | None, output: Path | None, name: str | None, *, download: bool, overwrite: bool, json: bool
+) -> None:
     from blushcore.denoiser.published import PUBLISHED_FILE, PUBLISHED_URL
 
     if download and file is not None:
-        raise BlushError("A file and --download were both given.", "Give one of them.")
+        raise UsageError("A file and --download were both given.", "Give one of them.")
     if not download:
         _import(file or _found_copy(quiet=json), output, name, overwrite=overwrite, json=json)
         return
@@ -148,7 +162,7 @@ def _checked_name(name: str) -> str:
     from blushcore.shipped import shipped_files
 
     if name != Path(name).name or name.startswith((".", "-")):
-        raise BlushError(f"{name!r} is no name for weights.", "Use letters, digits, '.', '-' and '_'.")
+        raise UsageError(f"{name!r} is no name for weights.", "Use letters, digits, '.', '-' and '_'.")
     if any(path.stem == name for path in shipped_files("weights/*.safetensors")):
         raise BlushError(f"{name} is the name of weights that come with the package.", "Give another --name.")
     return name
@@ -160,15 +174,14 @@ def _target(output: Path | None, name: str, *, overwrite: bool) -> Path:
 
     target = output or user_weights_folder() / f"{name}{SUFFIX}"
     if target.suffix != SUFFIX:
-        raise BlushError(f"{target} has not the ending of weights.", f"End it in {SUFFIX}.")
-    if target.exists() and not overwrite:
-        raise BlushError(f"{target} exists already.", "Give --overwrite to replace it, or another --name.")
+        raise UsageError(f"{target} has not the ending of weights.", f"End it in {SUFFIX}.")
+    require_writable([target], overwrite=overwrite, make_folders=output is None)
     return target
 
 
 def _values(info: WeightsInfo) -> dict[str, Any]:
     return {
-        "name": info.path.stem,
+        "name": info.name,
         "path": str(info.path),
         "version": info.version,
         "voxel_size_angstrom": info.voxel_size,
@@ -178,16 +191,16 @@ def _values(info: WeightsInfo) -> dict[str, Any]:
     }
 
 
-def _print_table(known: list[WeightsInfo]) -> None:
+def _print_table(known: list[WeightsInfo], default: Path | None) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    from blushcore.denoiser.weights import DEFAULT_WEIGHTS, user_weights_folder
+    from blushcore.denoiser.weights import user_weights_folder
 
     table = Table("name", "version", "where", "what it is", "sha256", box=None, pad_edge=False)
     for info in known:
-        name = f"{info.path.stem} (default)" if info.path.stem == DEFAULT_WEIGHTS else info.path.stem
+        name = f"{info.name} (default)" if info.path == default else info.name
         where = "your folder" if info.path.parent == user_weights_folder() else "package"
         what = what_it_is(info.training)
         table.add_row(*(Text(cell) for cell in (name, info.version, where, what, info.sha256[:12])))

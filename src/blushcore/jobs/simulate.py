@@ -46,6 +46,8 @@ from blushcore.volumes import MapHeader, Volume
 _BOX_OVER_EXTENT = 1.5
 _SMALLEST_BOX = 32
 _ONE_SEVENTH = 1 / 7
+_MAPS = ("half1", "half2", "truth", "signal", "mask")
+_RECORD = "simulation.json"
 
 _PREFERRED_VIEWS = {
     "none": (),
@@ -69,7 +71,10 @@ class SimulateParameters(Parameters):
     resolution: PositiveFloat = Field(4.0, description="Where the FSC inside the mask is 1/7 (Å)")
     voxel_size: PositiveFloat = Field(1.0, description="Voxel size (Å)")
     box: int | None = Field(
-        None, ge=_SMALLEST_BOX, description="Box (voxels); by default 1.5 times the particle's extent"
+        None,
+        ge=_SMALLEST_BOX,
+        description=f"Box (voxels), at least {_SMALLEST_BOX}; by default 1.5 times the particle's extent, "
+        f"and never less than {_SMALLEST_BOX}",
     )
     b_factor: NonNegativeFloat | None = Field(
         None, description="B factor of the reconstruction (Å²); by default what is usual at the resolution"
@@ -163,13 +168,7 @@ def simulate(params: SimulateParameters, control: Control, _state: JobState | No
         f"mask falls below 1/7 at {found.interpolated_angstrom:.2f} Å."
     )
     header = _header(params, positions, box)
-    maps = {
-        "half1": halves.half1,
-        "half2": halves.half2,
-        "truth": truth,
-        "signal": halves.signal,
-        "mask": mask,
-    }
+    maps = dict(zip(_MAPS, (halves.half1, halves.half2, truth, halves.signal, mask), strict=True))
     figures = {
         "box": box,
         "voxel_size": params.voxel_size,
@@ -190,12 +189,17 @@ def simulate(params: SimulateParameters, control: Control, _state: JobState | No
         figures=figures,
         artefacts=(
             *(
-                MapFile(role, f"{role}.mrc", Volume(np.ascontiguousarray(data.numpy()), size, header))
+                MapFile(role, _file_name(role), Volume(np.ascontiguousarray(data.numpy()), size, header))
                 for role, data in maps.items()
             ),
-            JsonFile("simulation", "simulation.json", record),
+            JsonFile("simulation", _RECORD, record),
         ),
     )
+
+
+def output_paths(params: SimulateParameters) -> list[Path]:
+    """Return all files that the job will write."""
+    return [params.output / name for name in (*map(_file_name, _MAPS), _RECORD)]
 
 
 def parse_views(text: str) -> tuple[PreferredView, ...]:
@@ -224,6 +228,10 @@ def parse_views(text: str) -> tuple[PreferredView, ...]:
             )
         views.append(PreferredView((x / length, y / length, z / length), concentration, weight))
     return tuple(views)
+
+
+def _file_name(role: str) -> str:
+    return f"{role}.mrc"
 
 
 def _statistics(params: SimulateParameters) -> ReconstructionStatistics:

@@ -145,7 +145,7 @@ def run_unrecorded(
         for artefact in event.artefacts:
             path = RunDirectory(folder).inside(artefact.name)
             if path.exists() and not overwrite:
-                raise BlushError(f"{path} exists already.", "Choose another name, or delete it first.")
+                raise BlushError(f"{path} exists already.", "Give --overwrite to replace it, or another name.")
             write_whole(path, artefact.write)
             files[artefact.role] = artefact.name
         kept = replace(event, artefacts=(), files=files)

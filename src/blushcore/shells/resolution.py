@@ -43,7 +43,7 @@ class Resolution:
             return f"{self.angstrom:.2f} Å (Nyquist; the curve never falls below {self.threshold:g})"
         if self.shell == 0:
             return f"none (the curve is below {self.threshold:g} from the first shell on)"
-        return f"{self.interpolated_angstrom:.2f} Å (at {self.threshold:g})"
+        return f"{self.angstrom:.2f} Å (at {self.threshold:g})"
 
 
 def resolution(curve: ArrayLike, box_size_angstrom: float, threshold: float = HALF_MAP_THRESHOLD) -> Resolution:

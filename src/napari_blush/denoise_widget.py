@@ -173,6 +173,7 @@ class DenoiseWidget(QWidget):
         session.described.connect(self._on_described)
         session.noted.connect(self._say)
         layers.failed.connect(self._say)
+        layers.changed.connect(self._offer_views)
         layers.split_changed.connect(self._on_split_changed)
 
         self.inputs.chosen.connect(self._on_maps_chosen)
@@ -497,6 +498,9 @@ class DenoiseWidget(QWidget):
         self.preview_button.setEnabled(can_work and state is not State.RUNNING)
         self.denoise_button.setEnabled(can_work and state is not State.RUNNING)
         self.estimate_button.setEnabled(can_work)
+        self._offer_views()
+
+    def _offer_views(self) -> None:
         self.display.enable(preview=self.layers.denoised is not None, result=self.layers.result is not None)
 
     def _words(self, state: State) -> str:
@@ -533,7 +537,7 @@ class DenoiseWidget(QWidget):
             self.fsc_section.body.addWidget(self.fsc_plot)
         self.fsc_plot.set_curves(
             [
-                Curve("after denoising", fsc.after, colour=2, style="dashed"),
+                Curve("after denoising", fsc.after, colour=2, style="dashed", quote_resolution=False),
                 Curve("half-maps as given", fsc.before, colour=0),
             ],
             fsc.box_size_angstrom,

@@ -391,6 +391,8 @@ def test_two_halves_show_their_fsc(open_widget, random_weights):
     names = [curve.name for curve in widget.fsc_plot.curves]
     assert names == ["after denoising", "half-maps as given"]
     assert widget.fsc_plot._warning.text() == FSC_WARNING
+    assert "half-maps as given" in widget.fsc_plot._readout.text()
+    assert "after denoising" not in widget.fsc_plot._readout.text()  # no resolution is claimed of it
     assert not widget.fsc_section.isHidden()
     wait_until(lambda: "half2 denoised" in viewer.layers)
     assert not viewer.layers["half2 denoised"].visible

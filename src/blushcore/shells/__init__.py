@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         shell_resolutions,
     )
     from blushcore.shells.phases import randomise_phases
+    from blushcore.shells.plane import PlaneComponents, images_from, transform_images
     from blushcore.shells.solvent import (
         RANDOMISE_BELOW,
         corrected_fsc,
@@ -47,6 +48,7 @@ _NEEDS_TORCH = {
     "Counting": "geometry",
     "CrossSums": "sums",
     "FscCurves": "curves",
+    "PlaneComponents": "plane",
     "RANDOMISE_BELOW": "solvent",
     "average_over_shells": "sums",
     "c_ref": "correlation",
@@ -55,6 +57,7 @@ _NEEDS_TORCH = {
     "filter_by_shell": "filters",
     "fsc": "correlation",
     "fsc_weights": "correlation",
+    "images_from": "plane",
     "mask_warnings": "solvent",
     "multiply_by_shell": "filters",
     "power_spectrum": "sums",
@@ -69,6 +72,7 @@ _NEEDS_TORCH = {
     "ssnr": "correlation",
     "sum_over_shells": "sums",
     "transform_cross_sums": "sums",
+    "transform_images": "plane",
 }
 
 __all__ = [
@@ -78,6 +82,7 @@ __all__ = [
     "Counting",
     "CrossSums",
     "FscCurves",
+    "PlaneComponents",
     "Resolution",
     "average_over_shells",
     "c_ref",
@@ -86,6 +91,7 @@ __all__ = [
     "filter_by_shell",
     "fsc",
     "fsc_weights",
+    "images_from",
     "mask_warnings",
     "multiply_by_shell",
     "power_spectrum",
@@ -101,6 +107,7 @@ __all__ = [
     "ssnr",
     "sum_over_shells",
     "transform_cross_sums",
+    "transform_images",
 ]
 
 

@@ -84,7 +84,13 @@ def test_a_live_run_is_followed_to_its_end(tmp_path: Path, capsys: pytest.Captur
 def test_a_killed_worker_is_noticed_and_is_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     create_run(tmp_path / "run", "toy", ToyParameters(walk="x", seconds=60))
     worker = start_detached(tmp_path / "run", command=COMMAND)
-    watching = subprocess.Popen([*COMMAND, "watch", str(tmp_path / "run")], stderr=subprocess.PIPE, text=True)
+    watching = subprocess.Popen(
+        [*COMMAND, "watch", str(tmp_path / "run")],
+        stderr=subprocess.PIPE,
+        text=True,
+        # Tests started in the background ignore Ctrl-C, and so would what they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     assert watching.stderr is not None
     while "running" not in watching.stderr.readline():
         pass
@@ -97,7 +103,13 @@ def test_a_killed_worker_is_noticed_and_is_1(tmp_path: Path, capsys: pytest.Capt
 def test_ctrl_c_ends_only_the_watching(tmp_path: Path) -> None:
     create_run(tmp_path / "run", "toy", ToyParameters(walk="x", seconds=60))
     worker = start_detached(tmp_path / "run", command=COMMAND)
-    watching = subprocess.Popen([*COMMAND, "watch", str(tmp_path / "run")], stderr=subprocess.PIPE, text=True)
+    watching = subprocess.Popen(
+        [*COMMAND, "watch", str(tmp_path / "run")],
+        stderr=subprocess.PIPE,
+        text=True,
+        # Tests started in the background ignore Ctrl-C, and so would what they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     assert watching.stderr is not None
     while "running" not in watching.stderr.readline():
         pass

@@ -118,7 +118,8 @@ def images_from(components: Tensor, plane: PlaneComponents) -> Tensor:
     """Return the real images ``(…, n, n)`` that have these components and mean 0."""
     n = plane.n
     images: Tensor = torch.fft.irfft2(plane.scatter(components) * n**2, s=(n, n))
-    return torch.fft.fftshift(images, dim=(-2, -1))
+    centred: Tensor = torch.fft.fftshift(images, dim=(-2, -1))
+    return centred
 
 
 @lru_cache(maxsize=64)

@@ -47,8 +47,8 @@ def equal(one, other) -> bool:
 
 
 def alike(one, other) -> bool:
-    """Up to rounding: a worker process has one thread, this one has all."""
-    return all(torch.allclose(a, b, rtol=1e-4, atol=1e-4) for a, b in zip(one, other, strict=True))
+    """Up to rounding, to float16 at last: a worker process has one thread, this one has all."""
+    return all(torch.allclose(a, b, rtol=2e-3, atol=1e-3) for a, b in zip(one, other, strict=True))
 
 
 def test_an_example_is_the_same_in_any_order(examples):

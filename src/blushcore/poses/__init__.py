@@ -1,1 +1,20 @@
-"""To come."""
+"""Poses: Euler angles, point groups, the grids that a search goes through, distances between views."""
+
+from blushcore.poses.differences import angular_distance_deg, mean_axis_distance_deg
+from blushcore.poses.euler import direction_vectors, euler_to_matrix, matrix_to_euler
+from blushcore.poses.offsets import OFFSET_CHILDREN, OffsetGrid
+from blushcore.poses.orientations import ORIENTATION_CHILDREN, OrientationGrid
+from blushcore.poses.symmetry import SymmetryGroup
+
+__all__ = [
+    "OFFSET_CHILDREN",
+    "ORIENTATION_CHILDREN",
+    "OffsetGrid",
+    "OrientationGrid",
+    "SymmetryGroup",
+    "angular_distance_deg",
+    "direction_vectors",
+    "euler_to_matrix",
+    "matrix_to_euler",
+    "mean_axis_distance_deg",
+]

@@ -50,7 +50,7 @@ def test_several_pixel_sizes_are_none(star: Path) -> None:
         (
             "Extract/two",
             "Extract/three",
-            r"1 of the 2 image stacks named in run_data\.star do not exist; .* row 3",
+            r"names 2 image stacks, and 1 does not exist: Extract/three\.mrcs, in row 3",
         ),
         ("_rlnImageName", "_rlnMicrographName", "no column rlnImageName"),
         ("000001@Extract/two", "zero@Extract/two", "row 3: rlnImageName is 'zero@Extract/two.mrcs'"),
@@ -68,7 +68,7 @@ def test_no_star_file(tmp_path: Path) -> None:
     with pytest.raises(BlushError, match="does not exist"):
         read_star_images(tmp_path / "none.star")
     (tmp_path / "empty.star").write_text("nothing in here")
-    with pytest.raises(BlushError, match=r"no column rlnImageName|cannot be read"):
+    with pytest.raises(BlushError, match="holds no data block"):
         read_star_images(tmp_path / "empty.star")
 
 

@@ -39,6 +39,10 @@ class ImageStack(LazyImages):
         Number of images, height, width.
     pixel_size
         In Å; None where the header has none, or 1 Å, which programs write when they do not know it.
+    announced
+        Number of images by the header; more than there are in a truncated file.
+    value_type, data_offset
+        Of the numbers in the file, in its byte order; bytes before the first.
     warnings
         Sentences for the user.
 
@@ -60,10 +64,11 @@ class ImageStack(LazyImages):
                 f"{name} stores its images in mode {mode}, which cannot be shown.",
                 "Modes 0, 1, 2, 6 and 12 can be read.",
             )
-        self._value_type = np.dtype(_VALUE_TYPES[mode]).newbyteorder(record.dtype["mode"].byteorder)
+        self.value_type = np.dtype(_VALUE_TYPES[mode]).newbyteorder(record.dtype["mode"].byteorder)
         width, height, announced = int(record["nx"]), int(record["ny"]), int(record["nz"])
-        self._offset = HEADER_BYTES + max(0, int(record["nsymbt"]))
-        there = max(0, file_bytes - self._offset) // (width * height * self._value_type.itemsize)
+        self.announced = announced
+        self.data_offset = HEADER_BYTES + max(0, int(record["nsymbt"]))
+        there = max(0, file_bytes - self.data_offset) // (width * height * self.value_type.itemsize)
         if there == 0:
             raise BlushError(
                 f"{self.path} is truncated: not one of its {announced} images of {width} × {height} pixels is "
@@ -84,7 +89,7 @@ class ImageStack(LazyImages):
         if self._mapped is None:
             try:
                 self._mapped = np.memmap(
-                    self.path, dtype=self._value_type, mode="r", offset=self._offset, shape=self.shape
+                    self.path, dtype=self.value_type, mode="r", offset=self.data_offset, shape=self.shape
                 )
             except (OSError, ValueError) as error:
                 raise BlushError(

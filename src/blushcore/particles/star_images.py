@@ -11,6 +11,8 @@ import numpy as np
 
 from blushcore.particles.image_stack import ImageStack
 from blushcore.particles.lazy import LazyImages
+from blushcore.particles.stack_names import locate_stacks, split_image_names
+from blushcore.particles.star_text import read_star
 from blushcore.protocol import BlushError
 
 if TYPE_CHECKING:
@@ -40,9 +42,10 @@ class StarImages(LazyImages):
 
     def __init__(self, path: Path, table: pd.DataFrame, optics: pd.DataFrame | None) -> None:
         self.path, self.table, self.optics = path, table, optics
-        self._index_in_stack, stacks = _split_names(table["rlnImageName"], path)
-        names, self._stack_of_row = np.unique(np.array(stacks, dtype=object), return_inverse=True)
-        self._stacks = _located([str(name) for name in names], path, self._stack_of_row)
+        rows = range(1, len(table) + 1)
+        names = split_image_names(table["rlnImageName"], path.name, rows)
+        self._index_in_stack, self._stack_of_row = names.index_in_stack, names.stack_of_row
+        self._stacks = locate_stacks(names, path, None, np.array(rows))
         self._open: OrderedDict[int, ImageStack] = OrderedDict()
         first = self._stack(int(self._stack_of_row[0]))
         self.shape = (len(table), *first.shape[1:])
@@ -100,19 +103,11 @@ def read_star_images(path: str | os.PathLike[str]) -> StarImages:
         If the file cannot be read, has no column ``rlnImageName``, has no row, points at volumes, or at stacks
         that do not exist.
     """
-    import starfile
-
     path = Path(path)
-    if not path.is_file():
-        raise BlushError(f"{path} does not exist.", "Check the name.")
-    try:
-        blocks = starfile.read(path, always_dict=True)
-    except Exception as error:  # the parser raises whatever it stumbles over
-        raise BlushError(f"{path} cannot be read as a STAR file: {error}.", "Is it damaged?") from error
-    tables = {name: block for name, block in blocks.items() if not isinstance(block, dict)}
+    tables = read_star(path)
     with_images = [name for name, block in tables.items() if "rlnImageName" in block.columns]
     if not with_images:
-        named = ", ".join(blocks) or "nothing"
+        named = ", ".join(tables) or "nothing"
         raise BlushError(
             f"{path.name} has no column rlnImageName (it holds: {named}), so there are no images to show.",
             "Give a particles STAR file, such as run_data.star.",
@@ -126,49 +121,6 @@ def read_star_images(path: str | os.PathLike[str]) -> StarImages:
             "Open the maps one by one.",
         )
     return StarImages(path, table, optics)
-
-
-def _split_names(names: pd.Series[Any], path: Path) -> tuple[NDArray[np.int64], list[str]]:
-    """``000012@folder/stack.mrcs`` → 11 and the stack; a name without @ is a file of one image."""
-    indices = np.zeros(len(names), np.int64)
-    stacks = []
-    for row, name in enumerate(names.astype(str)):
-        number, at, stack = name.partition("@")
-        if not at:
-            stacks.append(name)
-            continue
-        if not number.strip().isdigit() or int(number) < 1 or not stack:
-            raise BlushError(
-                f"{path.name}, row {row + 1}: rlnImageName is {name!r}, not number@stack.", "Mend that row."
-            )
-        indices[row] = int(number) - 1
-        stacks.append(stack)
-    return indices, stacks
-
-
-def _located(names: list[str], star: Path, stack_of_row: NDArray[np.integer]) -> list[Path]:
-    """Find the stacks, from the STAR file's folder or one above it, or say which is missing."""
-    folders = list(star.absolute().parents)
-    found: list[Path] = []
-    missing: list[int] = []
-    for number, name in enumerate(names):
-        # An absolute name stays itself below any folder.
-        folder = next((folder for folder in folders if (folder / name).is_file()), None)
-        if folder is None:
-            missing.append(number)
-            continue
-        found.append(folder / name)
-        folders.remove(folder)
-        folders.insert(0, folder)  # the next is most likely there too
-    if missing:
-        row = int(np.flatnonzero(stack_of_row == missing[0])[0]) + 1
-        raise BlushError(
-            f"{len(missing)} of the {len(names)} image stacks named in {star.name} do not exist; the first, in "
-            f"row {row}, is {names[missing[0]]}.",
-            "Names are looked up from the STAR file's folder and those above it: put it into its project, "
-            "or mend the names.",
-        )
-    return found
 
 
 def _pixel_sizes(table: pd.DataFrame, optics: pd.DataFrame | None) -> list[float]:

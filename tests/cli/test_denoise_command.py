@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -81,6 +82,32 @@ def test_json_is_one_object_and_nothing_else(files, capsys):
     assert result["figures"]["weights"] == "random"
     assert result["figures"]["precision"] == "float32"
     assert result["figures"]["seconds"] > 0
+
+
+def test_json_holds_the_warnings(files, capsys):
+    write(files / "one.mrc", random_map(48), voxel_size=1.0)
+    _, out, err = run(capsys, "one.mrc", "-o", "d.mrc", "--json")
+    assert err == ""
+    [warning] = json.loads(out)["warnings"]
+    assert warning.startswith("one.mrc has a voxel size of exactly 1 Å")
+
+
+def test_two_halves_are_written_both_or_not_at_all(files, capsys, monkeypatch):
+    def write_one(path: Path, *_: object, **__: object) -> None:
+        if "half2" in path.name:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        path.write_bytes(b"half 1")
+
+    monkeypatch.setattr("blushcore.jobs.map_file.write_map", write_one)
+    words = ["half1.mrc", "--half2", "half2.mrc", "-o", "d.mrc"]
+    code, _, err = run(capsys, *words)
+    assert code == 1
+    assert "The disk is full" in err
+    assert not list(files.glob("d_*"))
+    for name in ("d_half1.mrc", "d_half2.mrc"):
+        (files / name).write_bytes(b"precious")
+    assert run(capsys, *words, "--overwrite")[0] == 1
+    assert (files / "d_half2.mrc").read_bytes() == b"precious"
 
 
 def test_failures_are_json_too(files, capsys):

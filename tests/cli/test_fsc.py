@@ -372,3 +372,17 @@ def test_sentence_names_the_curve_it_speaks_of():
     assert "before the unmasked FSC falls" in resolution_sentence(
         curves(32, shells), curves(32, shells).resolution()
     )
+
+
+def test_a_constant_map_is_refused(files, capsys):
+    write(files / "flat.mrc", np.ones((BOX,) * 3))
+    assert main(["fsc", "flat.mrc", "half1.mrc"]) == 1
+    assert capsys.readouterr().err == (
+        "blush: flat.mrc is constant: there is nothing to compare. Check that it is the right file.\n"
+    )
+
+
+@pytest.mark.parametrize("size", ["0", "-1", "inf", "nan"])
+def test_a_voxel_size_is_a_positive_number(files, capsys, size):
+    assert main(["fsc", "half1.mrc", "half2.mrc", "--voxel-size", size]) == 2
+    assert "--voxel-size" in capsys.readouterr().err

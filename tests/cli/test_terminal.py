@@ -84,6 +84,7 @@ def test_json_of_a_failure_gives_the_reason(tmp_path: Path, capsys: pytest.Captu
         "outcome": "failed",
         "problem": "The walk has lost its way.",
         "remedy": "Give it a map.",
+        "warnings": [],
     }
 
 

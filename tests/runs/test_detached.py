@@ -122,6 +122,9 @@ def test_a_worker_that_cannot_begin_gives_its_last_words(run: RunDirectory, tmp_
     program = "import sys; print('blush: this is a bad day', file=sys.stderr); sys.exit(1)"
     with pytest.raises(BlushError, match=r"ended at once \(exit code 1\): this is a bad day"):
         start_detached(run.path, command=(sys.executable, "-c", program))
+    program = "from blushcore.protocol import BlushError; raise BlushError('The disk is away.')"
+    with pytest.raises(BlushError, match=r"\(exit code 1\): The disk is away\."):
+        start_detached(run.path, command=(sys.executable, "-c", program))
     with pytest.raises(BlushError, match="not a run directory"):
         start_detached(tmp_path / "nothing", command=COMMAND)
     with pytest.raises(BlushError, match=r"did not begin within 0 s"):

@@ -47,7 +47,7 @@ def disk_trouble(scenario: str, folder: Path) -> dict[str, Any]:
 def test_a_disk_that_fills_up_fails_the_run_in_a_sentence_and_it_resumes(tmp_path: Path) -> None:
     seen = disk_trouble("full", tmp_path)
     assert "The disk is full" in seen["error"]
-    assert "Free some space and resume the run" in seen["error"]
+    assert "Free some space and start it again, a run with blush resume" in seen["error"]
     assert seen["kinds"] == seen["recorded"]
     assert seen["recorded"][-1] == "failed"
     assert seen["life"] == "failed"

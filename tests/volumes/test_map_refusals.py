@@ -103,6 +103,17 @@ def test_truncated_after_compression(tmp_path, compress, keep):
     assert "a.map.gz is a damaged or truncated" in problem
 
 
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress])
+def test_damage_that_looks_like_nan_is_damage(tmp_path, compress):
+    spoilt = MAP.copy()
+    spoilt[1, 1, 1] = np.nan
+    whole = bytearray(compress(mrc_bytes(spoilt)))
+    whole[-6] ^= 0xFF  # of the checksum
+    path = tmp_path / "a.map.gz"
+    path.write_bytes(whole)
+    assert "a.map.gz is a damaged or truncated" in refusal(path)
+
+
 @pytest.mark.parametrize("place", range(100, 900, 100))
 @pytest.mark.parametrize("compress", [gzip.compress, bz2.compress])
 def test_damaged_after_compression(tmp_path, compress, place):

@@ -56,6 +56,7 @@ class Entry(NamedTuple):
 COMMANDS: dict[str, Entry] = {
     "denoise": Entry("blushcore.cli.denoise:denoise", "Denoise a map, or two half-maps."),
     "fsc": Entry("blushcore.cli.fsc:fsc", "Say up to where two half-maps agree: FSC and resolution."),
+    "mask": Entry("blushcore.cli.mask:mask", "Make a soft mask of a map from a threshold."),
     "resume": Entry("blushcore.cli.resume:resume", "Go on with a run from where it stopped."),
     "watch": Entry("blushcore.cli.watch:watch", "Watch a run until it ends."),
     "simulate": Entry("blushcore.cli.simulate:simulate", "Simulate half-maps of an atomic model."),
@@ -99,7 +100,8 @@ def main(arguments: Sequence[str] | None = None, *, commands: dict[str, Entry] |
     debug = _take_debug(words)
     try:
         code = build_app(table)(words)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # it is None where the caller has closed it
+            sys.stdout.flush()
         return DONE if code is None else int(code)
     except cyclopts.CycloptsError as error:
         _complain(f"{_usage_problem(error, table)} See: {_help_for(error, words, table)}")

@@ -110,6 +110,10 @@ def _read(
     first, second = read_map(half1, voxel_size=voxel_size), read_map(half2, voxel_size=voxel_size)
     for path, volume in ((half1, first), (half2, second)):
         _require_cube(path, volume)
+        if volume.data.min() == volume.data.max():
+            raise BlushError(
+                f"{path} is constant: there is nothing to compare.", "Check that it is the right file."
+            )
     doubts = require_same_grid(half1, first, half2, second)
     if half1.samefile(half2) or np.array_equal(first.data, second.data):
         raise BlushError(

@@ -45,7 +45,7 @@ def run_in_terminal(
         Called with the source of commands that Ctrl-C is; returns the job's events.
     json
         Show nothing, and print one JSON object at the end: ``outcome`` (done, stopped or failed), ``figures``
-        and ``files``, or ``problem`` and ``remedy``.
+        and ``files``, or ``problem`` and ``remedy``; and the job's ``warnings``.
     closing
         What to say of a job that is done; by default its figures.
 
@@ -55,6 +55,7 @@ def run_in_terminal(
         What the job raised; `main` prints it.
     """
     last: Event | None = None
+    warnings: list[str] = []
     try:
         with Interrupts() as interrupts, QuietView() if json else make_view() as view:
             for event in start(interrupts):
@@ -62,13 +63,15 @@ def run_in_terminal(
                     view.line(closing(event))
                 elif not isinstance(event, Failed):  # it is raised next, and told by `main`
                     view.show(event)
+                if isinstance(event, protocol.Message) and event.level == "warning":
+                    warnings.append(event.text)
                 last = event
     except BlushError as error:
         last = _as_failed(error)
         raise
     finally:
         if json and last is not None:
-            print_json(_result(last))
+            print_json({**_result(last), "warnings": warnings})
     return DONE if isinstance(last, Finished) and last.outcome == "done" else STOPPED
 
 
@@ -85,7 +88,7 @@ def failures_as_json(wanted: bool) -> Iterator[None]:
         yield
     except BlushError as error:
         if wanted:
-            print_json(_result(_as_failed(error)))
+            print_json({**_result(_as_failed(error)), "warnings": []})
         raise
 
 

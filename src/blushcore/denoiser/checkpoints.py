@@ -209,4 +209,7 @@ def _network_name(key: object) -> str:
 
 
 def _odd(path: Path, why: str) -> BlushError:
-    return BlushError(f"{path} is no checkpoint of the published network: {why}.")
+    return BlushError(
+        f"{path} is no checkpoint of the published network: {why}.",
+        "Give the file that was published (blush_v1.0.ckpt.gz), or what RELION-5 unpacks of it.",
+    )

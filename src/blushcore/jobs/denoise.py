@@ -29,12 +29,10 @@ from blushcore.protocol import (
     Started,
     UsageError,
 )
-from blushcore.volumes import Volume, read_map, read_mask, require_same_grid
+from blushcore.volumes import Volume, read_map, read_mask, require_same_grid, split_map_name
 
 if TYPE_CHECKING:
     from blushcore.denoiser import Denoiser, MapDenoising
-
-_MAP_ENDINGS = (".mrc", ".map", ".ccp4")
 
 
 class DenoiseParameters(Parameters):
@@ -215,13 +213,13 @@ def output_names(params: DenoiseParameters) -> list[str]:
     UsageError
         When an output has no map's ending, or is to be written twice.
     """
-    base, ending = _split(params.output)
+    base, ending = split_map_name(params.output)
     name = _relative(params.output, params)
     folder = name[: len(name) - len(base + ending)]
     names = [name] if params.half2 is None else [f"{folder}{base}_half{half}{ending}" for half in (1, 2)]
     outputs = [params.folder / name for name in names]
     if params.mask_out:
-        _split(params.mask_out)
+        split_map_name(params.mask_out)
         if params.mask_out.absolute() in outputs:
             raise UsageError(f"{params.mask_out} was given for the map and for the mask.", "Give two names.")
         outputs.append(params.mask_out.absolute())
@@ -255,21 +253,6 @@ def _all_blocks(denoising: MapDenoising, denoiser: Denoiser, stage: str, control
 
 def _relative(path: Path, params: DenoiseParameters) -> str:
     return path.absolute().relative_to(params.folder).as_posix()
-
-
-def _split(path: Path) -> tuple[str, str]:
-    """Split a map's file name before its ending, the compression's included."""
-    stem = path.name
-    for compression in (".gz", ".bz2"):
-        stem = stem.removesuffix(compression)
-    ending = Path(stem).suffix
-    if ending.lower() not in _MAP_ENDINGS:
-        raise UsageError(
-            f"{path} does not look like the name of a map.",
-            f"End it in {', '.join(_MAP_ENDINGS)}, to compress it followed by .gz or .bz2.",
-        )
-    length = len(stem) - len(ending)
-    return path.name[:length], path.name[length:]
 
 
 JOB = Job(name="denoise", parameters=DenoiseParameters, run=denoise)

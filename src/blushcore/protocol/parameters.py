@@ -86,6 +86,8 @@ def explain_validation_error(error: ValidationError, name_of: Callable[[str], st
                 sentences.append(f"{name} is missing.")
             case "extra_forbidden":
                 sentences.append(f"{name} is not a known parameter.")
+            case "path_type":
+                sentences.append(f"{name} should be a file name (it is {finding['input']!r}).")
             case "value_error":
                 sentences.append(f"{name}: {str(finding['ctx']['error']).rstrip('.')}.")
             case _:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -167,5 +168,6 @@ def _last_words(path: Path, begin: int) -> str:
         stream.seek(begin)
         lines = stream.read().decode(errors="replace").strip().splitlines()
         if lines:
-            return lines[-1].removeprefix("blush: ")
+            # The last line of a traceback begins with the error's class, which says nothing to a user.
+            return re.sub(r"^(blush|[\w.]*(Error|Exception)): ", "", lines[-1])
     return "it said nothing."

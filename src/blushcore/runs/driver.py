@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import traceback
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import replace
@@ -126,7 +127,8 @@ def run_unrecorded(
 ) -> Iterator[Event]:
     """Run a short `job` without a run directory: its files go to `folder`, its events only to the caller.
 
-    Yields and raises as `run_job` does. Files are written whole or not at all.
+    Yields and raises as `run_job` does. Files are written whole or not at all; where one of several cannot be
+    written (a full disk), new ones before it are removed again.
 
     Parameters
     ----------
@@ -142,12 +144,24 @@ def run_unrecorded(
         if not isinstance(event, (IterationDone, Finished)):
             return event
         files = dict(event.files)
-        for artefact in event.artefacts:
-            path = RunDirectory(folder).inside(artefact.name)
-            if path.exists() and not overwrite:
-                raise BlushError(f"{path} exists already.", "Give --overwrite to replace it, or another name.")
-            write_whole(path, artefact.write)
-            files[artefact.role] = artefact.name
+        made: list[Path] = []
+        try:
+            for artefact in event.artefacts:
+                path = RunDirectory(folder).inside(artefact.name)
+                existed = path.exists()
+                if existed and not overwrite:
+                    raise BlushError(
+                        f"{path} exists already.", "Give --overwrite to replace it, or another name."
+                    )
+                write_whole(path, artefact.write)
+                files[artefact.role] = artefact.name
+                if not existed:
+                    made.append(path)
+        except BaseException:
+            for path in made:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+            raise
         kept = replace(event, artefacts=(), files=files)
         return replace(kept, state=None) if isinstance(kept, IterationDone) else kept
 

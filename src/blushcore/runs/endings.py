@@ -87,7 +87,7 @@ def _told(error: Exception, where: Path) -> BlushError | None:
     if is_full_disk(error):
         return BlushError(
             f"The disk of {where} is full, or your quota is used up.",
-            "Free some space and resume the run; nothing that was complete is lost.",
+            "Free some space and start it again, a run with blush resume; nothing that was complete is lost.",
         )
     if isinstance(error, MemoryError):
         return BlushError(

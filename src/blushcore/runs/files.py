@@ -134,7 +134,7 @@ def plain_error(error: OSError, path: Path) -> BlushError:
     if is_full_disk(error):
         return BlushError(
             f"The disk is full (or your quota is used up): {path} could not be written.",
-            "Free some space and resume the run; nothing that was complete is lost.",
+            "Free some space and start it again, a run with blush resume; nothing that was complete is lost.",
         )
     return BlushError(
         f"{path} could not be written: {error.strerror or error}.",

@@ -16,6 +16,7 @@ from blushcore.volumes.grids import (
     require_mask_values,
     require_same_grid,
 )
+from blushcore.volumes.map_names import split_map_name
 from blushcore.volumes.mrc_header import ImageStackError
 from blushcore.volumes.reading import read_map
 from blushcore.volumes.thresholds import suggest_threshold
@@ -66,6 +67,7 @@ __all__ = [
     "resample_to_voxel_size",
     "soft_mask",
     "soft_sphere",
+    "split_map_name",
     "suggest_threshold",
     "write_map",
 ]

@@ -94,7 +94,7 @@ def require_mask_values(lowest: float, highest: float, name: str) -> None:
         raise BlushError(
             f"{name} holds values from {lowest:g} to {highest:g}; "
             "a mask lies between 0 (solvent) and 1 (particle).",
-            "Make a soft mask from the map, with relion_mask_create for instance.",
+            "Make a soft mask of the map with blush mask.",
         )
     if highest <= MASK_TOLERANCE:
         raise BlushError(f"{name} is an empty mask: nowhere above 0.", "Lower the threshold it was made with.")

@@ -61,10 +61,8 @@ def read_map(path: str | os.PathLike[str], *, voxel_size: float | None = None) -
             compression = _COMPRESSIONS.get(file.peek(2)[:2])
             file_bytes = os.fstat(file.fileno()).st_size
             return _read_stream(_decompressed(file, compression), path, compression, file_bytes, voxel_size)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise BlushError(
-            f"{path} is a damaged or truncated compressed file ({error}).", "Copy it again."
-        ) from error
+    except (EOFError, zlib.error) as error:
+        raise _damaged(path, error) from error
     except OSError as error:
         raise _why_unreadable(path, error) from error
 
@@ -82,8 +80,14 @@ def _decompressed(file: BinaryIO, compression: str | None) -> BinaryIO:
     return file
 
 
+def _damaged(path: Path, error: Exception) -> BlushError:
+    return BlushError(f"{path} is a damaged or truncated compressed file ({error}).", "Copy it again.")
+
+
 def _why_unreadable(path: Path, error: OSError) -> BlushError:
     match error:
+        case _ if error.errno is None:  # not the system's: gzip and bz2 speak of their own troubles so
+            return _damaged(path, error)
         case FileNotFoundError():
             return BlushError(f"{path} does not exist.", "Check the name.")
         case IsADirectoryError() | PermissionError() if path.is_dir():
@@ -107,7 +111,12 @@ def _read_stream(
     skipped = raw.data_offset - HEADER_BYTES
     if len(_read_up_to(stream, skipped)) < skipped:
         raise _truncated(path, raw, None)
-    data, lowest, highest = _read_values(stream, raw, path)
+    try:
+        data, lowest, highest = _read_values(stream, raw, path)
+    except BlushError:
+        if compression is not None:
+            _drained(stream)  # values of a damaged file are no fault of the program that wrote them
+        raise
     if lowest == highest:
         warnings.append(constant_warning(path.name, lowest))
     surplus = file_bytes - raw.data_offset - raw.data_bytes if compression is None else _drained(stream)

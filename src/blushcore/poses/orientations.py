@@ -1,9 +1,10 @@
 """The orientations that a search goes through: a HEALPix grid of directions times in-plane angles.
 
 Directions are the pixel centres of the HEALPix sphere in NEST order (Górski 2005, ApJ 622:759), those in the
-asymmetric unit only; each is taken with in-plane angles ψ at the same step. Coarse orientation ``o = d·S + s`` is
-direction d with angle s. Oversampling by one order gives it 8 children, ``8·o + c`` with ``c = 2·quarter + half``:
-the 4 pixels of the next order that make up its pixel, times the centres of the 2 halves of its ψ cell.
+asymmetric unit only; each is taken with in-plane angles ψ at the same step. Coarse orientation ``d·S + s`` is
+direction d with angle s. Oversampling by one order gives orientation o eight children, ``8·o + c`` with
+``c = 2·quarter + half``: the 4 pixels of the next order that make up its pixel, times the centres of the 2
+halves of its ψ cell.
 
 Each iteration turns the whole grid a little (``perturbation``), so that a pose is not caught on one grid for
 ever: ``A ← A·R(qΔ, qΔ, qΔ)``.
@@ -11,6 +12,7 @@ ever: ``A ← A·R(qΔ, qΔ, qΔ)``.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -19,13 +21,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from blushcore.poses.euler import direction_vectors, euler_to_matrix, matrix_to_euler
+from blushcore.poses.euler import euler_to_matrix, matrix_to_euler
 from blushcore.poses.symmetry import SymmetryGroup
 
 DIRECTION_CHILDREN = 4
 PSI_CHILDREN = 2
 ORIENTATION_CHILDREN = DIRECTION_CHILDREN * PSI_CHILDREN
 FINEST_ORDER = 12
+BLOCK = 2**16
+"""How many directions are computed at once."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ class OrientationGrid:
     @property
     def step_deg(self) -> float:
         """Δ: distance of neighbouring orientations before oversampling, ``360 / (6 · 2^h)`` degrees."""
-        return 60.0 / 2**self.healpix_order
+        return float(60 / 2**self.healpix_order)
 
     @property
     def fine_step_deg(self) -> float:
@@ -164,21 +168,21 @@ class OrientationGrid:
         return (euler_to_matrix(angles) @ self.perturbing_rotation()).to(direction.device)
 
 
-def direction_grid_vectors(grid: OrientationGrid) -> Tensor:
-    """Return the unit vectors of a grid's directions before perturbation, float64 ``(D, 3)``."""
-    return direction_vectors(grid.directions_deg)
-
-
 def _pixel_directions(order: int, pixels: Tensor) -> Tensor:
     """Return rot, tilt in degrees, float64 ``(…, 2)``, of NEST pixels."""
     tilt, rot = healpix.pix2ang(2**order, pixels.numpy(), nest=True)
     return torch.from_numpy(np.rad2deg(np.stack((rot, tilt), -1)))
 
 
+def _in_blocks(count: int) -> Iterator[Tensor]:
+    for first in range(0, count, BLOCK):
+        yield torch.arange(first, min(first + BLOCK, count))
+
+
 @lru_cache(maxsize=8)
 def _directions(order: int, symmetry: SymmetryGroup) -> tuple[Tensor, Tensor]:
     pixels, directions = [], []
-    for some in torch.arange(12 * 4**order).split(2**16):
+    for some in _in_blocks(12 * 4**order):
         angles = _pixel_directions(order, some)
         inside = symmetry.in_asymmetric_unit(angles)
         pixels.append(some[inside])
@@ -193,5 +197,5 @@ def _frame_table(
     """Return the rotations at ψ = 0 of all (child) directions, float32: 7 MB at order 6, 28 MB at 7."""
     grid = OrientationGrid(order, symmetry, perturbation)
     count = grid.direction_count * DIRECTION_CHILDREN**oversampling
-    parts = [grid._frames(some, oversampling).float() for some in torch.arange(count).split(2**16)]
+    parts = [grid._frames(some, oversampling).float() for some in _in_blocks(count)]
     return torch.cat(parts).to(device)

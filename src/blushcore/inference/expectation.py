@@ -1,0 +1,340 @@
+"""The E-step: compare every image with the reference in every pose, and sum up by the posterior.
+
+For each tile of images: prepare → a coarse look at all poses → a fine look at those that count → the posterior
+→ its sums. The reference and the noise stay what they are throughout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from blushcore.inference.coarse import DenseSearch, Weighted
+from blushcore.inference.fine import PosesToCompare, Posterior, compare, posterior
+from blushcore.inference.images import circular_mask, prepare_images
+from blushcore.inference.local import local_significant
+from blushcore.inference.model import ImageModel, ImageSource, Particles, Sampling
+from blushcore.inference.noise import noise_images
+from blushcore.inference.poses_kept import PosePairs
+from blushcore.inference.posterior_sums import TileImages, add_posterior_sums
+from blushcore.inference.sums import ExpectationSums, ImageResults
+from blushcore.optics import aberration_phases, ctf
+from blushcore.projection import FourierVolume, SliceSums
+from blushcore.shells import PlaneComponents
+
+_LOCAL_TILE = 64
+_LARGEST_TILE = 256
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """How much memory the parts of the E-step may take at a time, in bytes.
+
+    Attributes
+    ----------
+    slices
+        For slices of the reference.
+    products
+        For the products of a tile of images with all of them, and for the tables of fine weights.
+    """
+
+    slices: int = 512 << 20
+    products: int = 192 << 20
+
+
+def expectation(
+    reference: Tensor,
+    voxel_size_angstrom: float,
+    particles: Particles,
+    source: ImageSource,
+    sampling: Sampling,
+    model: ImageModel,
+    *,
+    padding: int = 2,
+    memory: MemoryPlan = MemoryPlan(),
+    seed: int = 0,
+) -> Generator[int, None, tuple[ExpectationSums, ImageResults]]:
+    """Go through all particles of a half; yields how many are done, some times a second.
+
+    Parameters
+    ----------
+    reference
+        The half's reference map, float32 ``(n, n, n)``; everything is computed on its device.
+    voxel_size_angstrom
+        Of the reference.
+    particles, source
+        The particles and where their images come from.
+    sampling, model
+        Which poses to try, and what the images are taken to be.
+    padding
+        Of the Fourier volumes.
+    memory
+        What the parts may take.
+    seed
+        Of the noise that fills what is masked away, where it does.
+
+    Returns
+    -------
+    The sums for the M-step, and what was found out about each particle.
+    """
+    n = reference.shape[0]
+    volume = FourierVolume.of(reference, sampling.current_size, padding=padding)
+    sums = ExpectationSums(
+        slices=SliceSums(n, sampling.current_size, padding=padding, device=reference.device),
+        noise_power=[torch.zeros(len(v), dtype=torch.float64) for v in model.noise_variance],
+        noise_weight=torch.zeros(len(particles.optics), dtype=torch.float64),
+        scale_cross=torch.zeros(len(model.scale), n // 2 + 1, dtype=torch.float64),
+        scale_power=torch.zeros(len(model.scale), n // 2 + 1, dtype=torch.float64),
+        direction_weight=torch.zeros(sampling.orientations.direction_count, dtype=torch.float64),
+    )
+    results = ImageResults.empty(particles.count)
+    place_of_row = {int(row): place for place, row in enumerate(particles.rows)}
+    done = 0
+    for group in range(len(particles.optics)):
+        mine = particles.rows[(particles.optics_index == group).numpy()]
+        if len(mine) == 0:
+            continue
+        work = _GroupWork(volume, voxel_size_angstrom, particles, group, sampling, model, memory, seed)
+        for rows, images in source.batches(mine, work.tile):
+            at = torch.tensor([place_of_row[int(row)] for row in rows])
+            for count in work.add_tile(at, images.to(reference.device), sums, results):
+                done += count
+                yield done
+    return sums, results
+
+
+class _GroupWork:
+    """The E-step of one optics group: what all its tiles share."""
+
+    def __init__(
+        self,
+        volume: FourierVolume,
+        voxel_size_angstrom: float,
+        particles: Particles,
+        group: int,
+        sampling: Sampling,
+        model: ImageModel,
+        memory: MemoryPlan,
+        seed: int,
+    ) -> None:
+        self.volume, self.particles, self.group = volume, particles, group
+        self.sampling, self.model, self.memory, self.seed = sampling, model, memory, seed
+        self.optics = optics = particles.optics[group]
+        device = volume.device
+        box, self.pixel_size = optics.box, optics.pixel_size_angstrom
+        relative_size = box * self.pixel_size / (volume.n * voxel_size_angstrom)
+        self.magnification = optics.slice_magnification(relative_size)
+        # The same density in an image of another extent: its transform is scaled by that of the areas.
+        self.amplitude = relative_size**-2
+        self.plane = PlaneComponents.of(box, _size(sampling.current_size, relative_size, box), device)
+        self.coarse = self.plane.within(
+            min(self.plane.current_size, _size(sampling.coarse_size, relative_size, box))
+        )
+        everything = PlaneComponents.of(box, device=device)
+        self.phases = aberration_phases(optics, everything.kx, everything.ky)
+        self.mask = circular_mask(box, model.diameter_angstrom / 2 / self.pixel_size, device=device)
+        self.variance = model.noise_variance[group]
+        self.inverse_noise = (1 / self.variance.to(device)[self.plane.shell]).float()
+        self.coarse_offsets, self.fine_offsets = (
+            sampling.offsets.coarse(device),
+            sampling.offsets.children(device),
+        )
+        self.coarse_ramps = self.coarse.phase_ramps(self.coarse_offsets)
+        self.fine_ramps = self.plane.phase_ramps(self.fine_offsets)
+        self.dense: DenseSearch | None = None
+        self.tile = _LOCAL_TILE
+        if sampling.local is None:
+            grid = sampling.orientations
+            log_direction = model.log_direction
+            if log_direction is None:
+                log_direction = torch.zeros(grid.direction_count)
+            self.dense = DenseSearch(
+                volume, grid, self.coarse, log_direction.float().to(device), memory.slices, self.magnification
+            )
+            at_once = self.dense.images_at_once(len(self.coarse_offsets), memory.products)
+            self.tile = min(_LARGEST_TILE, at_once)
+
+    def add_tile(
+        self, at: Tensor, images: Tensor, sums: ExpectationSums, results: ImageResults
+    ) -> Generator[int, None, None]:
+        """Add the images of particles `at` to the sums; yields the numbers of images done."""
+        particles, model, sampling = self.particles, self.model, self.sampling
+        device = images.device
+        shifts = particles.offsets_px[at].round()
+        noise = None
+        if model.fill_with_noise:
+            noise = noise_images(self.variance, self.optics.box, particles.rows[at.numpy()], self.seed).to(
+                device
+            )
+        prepared = prepare_images(
+            images,
+            self.plane,
+            shifts_px=shifts.long().to(device),
+            factors=(model.mean_norm / particles.norm[at]).float().to(device),
+            mask=self.mask,
+            phases=self.phases,
+            noise=noise,
+        )
+        scale = model.scale[particles.scale_group[at]].float().to(device)
+        parameters = particles.ctf.take(at).to(device)
+        transfer = (
+            ctf(self.optics, parameters, self.plane.kx, self.plane.ky) * (scale * self.amplitude)[:, None]
+        )
+        correlate = sampling.first_iteration_cc
+        inverse = torch.ones_like(self.inverse_noise) if correlate else self.inverse_noise
+        weighted = Weighted(prepared.masked * (transfer * inverse), transfer.square() * inverse)
+
+        pairs = self._coarse(at, weighted, shifts)
+        results.significant[at] = pairs.counts()
+        log_offset = self._log_offset(shifts, self.fine_offsets)
+        first = 0
+        for last in _fine_parts(pairs, self.memory.products):
+            here = slice(first, last)
+            own = pairs.part(first, last)
+            poses = PosesToCompare.children(own)
+            values = compare(
+                self.volume,
+                sampling.orientations,
+                self.plane,
+                poses,
+                weighted.part(first, last),
+                self.fine_ramps,
+                slice_bytes=self.memory.slices,
+                correlate=correlate,
+                magnification=self.magnification,
+            )
+            weights = posterior(
+                values, own, log_offset[here], fraction=sampling.adaptive_fraction, only_best=correlate
+            )
+            tile = TileImages(
+                prepared.masked[here], prepared.unmasked[here], transfer[here], self.inverse_noise
+            )
+            parts = add_posterior_sums(
+                sums.slices,
+                self.volume,
+                sampling.orientations,
+                self.plane,
+                poses,
+                weights,
+                tile,
+                self.fine_ramps,
+                slice_bytes=self.memory.slices,
+                magnification=self.magnification,
+            )
+            self._note_images(at[here], shifts[here], poses, weights, sums, results)
+            self._note_residuals(
+                at[here], prepared.power[here], tile, parts.cross, parts.power, weights.kept, sums, results
+            )
+            yield last - first
+            first = last
+
+    def _coarse(self, at: Tensor, weighted: Weighted, shifts: Tensor) -> PosePairs:
+        sampling = self.sampling
+        seen = weighted.within(self.coarse.count)
+        log_offset = self._log_offset(shifts, self.coarse_offsets)
+        if self.dense is not None:
+            return self.dense.significant(
+                seen,
+                self.coarse_ramps,
+                log_offset,
+                fraction=sampling.adaptive_fraction,
+                correlate=sampling.first_iteration_cc,
+            )
+        return local_significant(
+            self.volume,
+            sampling,
+            self.coarse,
+            seen,
+            self.coarse_ramps,
+            log_offset,
+            self.particles.angles_deg[at],
+            slice_bytes=self.memory.slices,
+            magnification=self.magnification,
+        )
+
+    def _log_offset(self, shifts: Tensor, offsets: Tensor) -> Tensor:
+        """Return the log-prior of the whole offsets, Gaussian around 0, float32 ``(B, T)``."""
+        whole = (shifts.to(offsets.device)[:, None] + offsets) * self.pixel_size
+        return (-whole.square().sum(-1) / (2 * self.model.offset_sigma_angstrom**2)).float()
+
+    def _note_images(
+        self,
+        at: Tensor,
+        shifts: Tensor,
+        poses: PosesToCompare,
+        weights: Posterior,
+        sums: ExpectationSums,
+        results: ImageResults,
+    ) -> None:
+        """Keep each image's best pose, and the sums over offsets and directions."""
+        grid = self.sampling.orientations
+        per_direction = grid.psi_count * 8
+        start = poses.value_start.tolist()
+        offsets = self.fine_offsets.cpu()
+        table_of = weights.weights.cpu().double()
+        best_orientation = torch.empty(len(at), dtype=torch.int64)
+        best_offset = torch.empty(len(at), dtype=torch.int64)
+        for b in range(len(at)):
+            own_o = poses.orientations[poses.orientation_start[b] : poses.orientation_start[b + 1]].cpu()
+            own_t = poses.offsets[poses.offset_start[b] : poses.offset_start[b + 1]].cpu()
+            table = table_of[start[b] : start[b + 1]].view(len(own_o), len(own_t))
+            inside = int(weights.best[b]) - start[b]
+            best_orientation[b], best_offset[b] = own_o[inside // len(own_t)], own_t[inside % len(own_t)]
+            whole = ((shifts[b] + offsets[own_t]) * self.pixel_size).square().sum(-1)
+            sums.offset_square += float(table.sum(0) @ whole)
+            sums.direction_weight.index_add_(0, own_o // per_direction, table.sum(1))
+        results.angles_deg[at] = grid.euler_deg(best_orientation, 1)
+        results.offsets_px[at] = shifts + offsets[best_offset]
+        results.p_max[at] = weights.p_max
+        results.log_likelihood[at] = weights.log_sum
+        sums.weight += float(weights.kept.sum())
+
+    def _note_residuals(
+        self,
+        at: Tensor,
+        power: Tensor,
+        tile: TileImages,
+        cross: Tensor,
+        model_power: Tensor,
+        kept: Tensor,
+        sums: ExpectationSums,
+        results: ImageResults,
+    ) -> None:
+        """Keep what the model does not explain: for the noise, norm and scale corrections."""
+        kept = kept.to(power.device)
+        residual = tile.masked.abs().square() * kept[:, None] - 2 * cross + model_power
+        shells = self.plane.current_size // 2 + 1
+        spectra = power.double() * kept[:, None]
+        inside = min(shells, spectra.shape[1])
+        spectra[:, :inside] = self.plane.shell_sums(residual.double())[:, :inside]
+        spectra[:, 0] = 0
+        sums.noise_power[self.group] += spectra.sum(0).cpu()
+        sums.noise_weight[self.group] += float(kept.sum())
+        results.residual[at] = (2 * spectra.sum(1)).clamp(min=0).sqrt().cpu()
+        groups = self.particles.scale_group[at]
+        scale = self.model.scale[groups].double()
+        width = min(inside, sums.scale_cross.shape[1])
+        by_shell = self.plane.shell_sums(cross.double())[:, :width].cpu() / scale[:, None]
+        sums.scale_cross[:, :width].index_add_(0, groups, by_shell)
+        by_shell = self.plane.shell_sums(model_power.double())[:, :width].cpu() / scale[:, None].square()
+        sums.scale_power[:, :width].index_add_(0, groups, by_shell)
+
+
+def _fine_parts(pairs: PosePairs, table_bytes: int) -> list[int]:
+    """Return where to cut a tile so that the fine tables of each part take no more than so much memory."""
+    sizes = (pairs.pair_start.diff() * 128).tolist()
+    ends, used = [], 0
+    for b, size in enumerate(sizes):
+        if used and used + size > table_bytes:
+            ends.append(b)
+            used = 0
+        used += size
+    return [*ends, len(sizes)]
+
+
+def _size(size: int, relative_size: float, box: int) -> int:
+    """Return a current size of the reference in pixels of an image of another extent, even."""
+    return max(2, min(box + box % 2, 2 * int(size / 2 * relative_size + 1e-6)))

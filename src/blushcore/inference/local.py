@@ -1,0 +1,94 @@
+"""Local searches: the first look only at poses near each particle's last."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from blushcore.inference.coarse import Weighted
+from blushcore.inference.fine import PosesToCompare, compare
+from blushcore.inference.model import Sampling
+from blushcore.inference.poses_kept import PosePairs, starts
+from blushcore.inference.significance import ragged_significant
+from blushcore.poses import euler_to_matrix, nearby_orientations
+from blushcore.projection import FourierVolume
+from blushcore.shells import PlaneComponents
+
+
+def local_significant(
+    volume: FourierVolume,
+    sampling: Sampling,
+    plane: PlaneComponents,
+    weighted: Weighted,
+    ramps: Tensor,
+    log_offset: Tensor,
+    angles_deg: Tensor,
+    *,
+    slice_bytes: int,
+    magnification: Tensor | None = None,
+) -> PosePairs:
+    """Return the poses near each particle's last that together make up most of its posterior.
+
+    Parameters
+    ----------
+    volume, sampling, plane
+        The reference, the grids with `Sampling.local`, and the components to compare by.
+    weighted
+        B images over these components.
+    ramps
+        Phase ramps of the coarse offsets, complex64 ``(T, P)``.
+    log_offset
+        Log-prior of each image's offsets, float32 ``(B, T)``.
+    angles_deg
+        rot, tilt, psi of each image's last pose, float64 ``(B, 3)``.
+    slice_bytes
+        Memory for slices at one time.
+    magnification
+        As for slices.
+    """
+    assert sampling.local is not None
+    grid, device = sampling.orientations, weighted.images.device
+    near = nearby_orientations(
+        grid, euler_to_matrix(angles_deg), sampling.local.sigma_rot_deg, sampling.local.sigma_psi_deg
+    )
+    images, offsets = len(angles_deg), len(ramps)
+    all_offsets = torch.arange(offsets, device=device).repeat(images)
+    offset_start = torch.arange(images + 1) * offsets
+    poses = PosesToCompare(near.indices.to(device), near.starts, all_offsets, offset_start, 0)
+    values = compare(
+        volume,
+        grid,
+        plane,
+        poses,
+        weighted,
+        ramps,
+        slice_bytes=slice_bytes,
+        correlate=sampling.first_iteration_cc,
+        magnification=magnification,
+    )
+    image_of = torch.repeat_interleave(torch.arange(images), near.starts.diff()).to(device)
+    log_priors = near.log_prior.to(device)
+    if not sampling.first_iteration_cc:
+        values = (values.view(-1, offsets) + log_priors[:, None] + log_offset[image_of]).flatten()
+    marks = ragged_significant(
+        values, poses.value_start, sampling.adaptive_fraction, only_best=sampling.first_iteration_cc
+    ).view(-1, offsets)
+
+    rows = marks.any(1)
+    columns = torch.zeros(images, offsets, dtype=torch.int64, device=device)
+    columns.index_add_(0, image_of, marks.long())
+    columns = columns > 0
+    pairs = marks[rows][columns[image_of[rows]]]
+    counts = torch.zeros(images, dtype=torch.int64).index_add_(
+        0, image_of[rows].cpu(), torch.ones(int(rows.sum()), dtype=torch.int64)
+    )
+    column_counts = columns.sum(1).cpu()
+    return PosePairs(
+        poses.orientations[rows],
+        log_priors[rows],
+        columns.nonzero()[:, 1],
+        pairs,
+        starts(counts),
+        starts(column_counts),
+        starts(counts * column_counts),
+    )

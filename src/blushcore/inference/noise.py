@@ -1,0 +1,71 @@
+"""The noise of particle images: its first estimate, and images made of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from blushcore.inference.images import apply_mask
+from blushcore.shells import PlaneComponents, images_from, transform_images
+
+IMAGES_FOR_FIRST_ESTIMATE = 1000
+
+
+class NoiseEstimate:
+    """σ²(s) before any model is known: mean ½|F|² of the images, less ½|F|² of their mean.
+
+    The mean of many images in random orientations holds the average particle, which is no noise.
+
+    Parameters
+    ----------
+    n
+        Box size in pixels.
+    mask
+        From `circular_mask`, ``(n, n)``: images are masked as for the comparison.
+    """
+
+    def __init__(self, n: int, mask: Tensor) -> None:
+        self._plane = PlaneComponents.of(n, device=mask.device)
+        self._mask = mask
+        self._power = torch.zeros(self._plane.count, dtype=torch.float64, device=mask.device)
+        self._sum = torch.zeros(self._plane.count, dtype=torch.complex128, device=mask.device)
+        self._images = 0
+
+    def add(self, images: Tensor) -> None:
+        """Add images ``(B, n, n)``."""
+        transforms = transform_images(apply_mask(images, self._mask), self._plane)
+        self._power += transforms.abs().square().double().sum(0)
+        self._sum += transforms.sum(0)
+        self._images += len(images)
+
+    def variance(self) -> Tensor:
+        """Return σ²(s), float64 ``(n // 2 + 1,)`` on the CPU; shell 0 has the value of shell 1.
+
+        A shell in which it would not be positive takes the last positive one before it.
+        """
+        plane, n = self._plane, self._plane.n
+        counts = plane.shell_counts().clamp(min=1)
+        power = plane.shell_sums(self._power) / counts / max(1, self._images)
+        mean = plane.shell_sums((self._sum / max(1, self._images)).abs().square()) / counts
+        variance = (0.5 * (power - mean))[: n // 2 + 1].cpu()
+        if len(variance) < n // 2 + 1:
+            variance = torch.cat((variance, variance[-1:].expand(n // 2 + 1 - len(variance))))
+        variance[0] = variance[1]
+        for s in range(1, len(variance)):
+            if not variance[s] > 0:
+                variance[s] = variance[s - 1]
+        return variance
+
+
+def noise_images(variance: Tensor, n: int, rows: NDArray[np.int64], seed: int) -> Tensor:
+    """Return Gaussian noise of spectrum σ²(s), float32 ``(B, n, n)``; each depends on its row and the seed."""
+    plane = PlaneComponents.of(n)
+    spread = variance[plane.shell.clamp(max=len(variance) - 1)].sqrt().float()
+    parts = []
+    for row in rows:
+        generator = torch.Generator().manual_seed((seed * 1_000_003 + int(row)) % 2**63)
+        parts.append(torch.randn(2, plane.count, generator=generator))
+    both = torch.stack(parts)
+    return images_from(torch.complex(both[:, 0], both[:, 1]) * spread, plane)

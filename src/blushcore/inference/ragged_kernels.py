@@ -1,0 +1,70 @@
+"""Loops over one image's own slices, on the CPU: gathering, weighing, summing without copies in between."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+_OPTIONS = {
+    "cache": True,
+    "nogil": True,
+    "error_model": "numpy",
+    "fastmath": {"contract", "nsz", "arcp", "reassoc"},
+}
+
+
+@numba.njit(parallel=True, **_OPTIONS)
+def gather_with_power(slices, rows, image_of_row, powers, gathered, halves):
+    """Copy the rows of `slices` ``(U, 2P)`` (re, im alternating); halves[r] = ½ Σ powers[image] · |slice|²."""
+    count = powers.shape[1]
+    for r in numba.prange(len(rows)):
+        row, b = rows[r], image_of_row[r]
+        total = np.float32(0)
+        for p in range(count):
+            re, im = slices[row, 2 * p], slices[row, 2 * p + 1]
+            gathered[r, 2 * p] = re
+            gathered[r, 2 * p + 1] = im
+            total += powers[b, p] * (re * re + im * im)
+        halves[r] = np.float32(0.5) * total
+
+
+@numba.njit(parallel=True, **_OPTIONS)
+def add_posterior_sums(
+    slices,
+    rows,
+    image_of_row,
+    moved,
+    weights,
+    masked,
+    unmasked,
+    ctf,
+    inverse_noise,
+    data,
+    weight,
+    cross,
+    power,
+    parts,
+):
+    """Add the shares of images to the sums over their slices.
+
+    slices: (K, P) complex64; rows (R,): which of them; image_of_row (R,): the image of each; moved (R, P):
+    posterior-weighted sum of the phase ramps of the offsets; weights (R,): sum of the posterior over the offsets.
+    data (K, P), weight (K, P): for the reconstruction; cross, power (B, P): of the residuals.
+
+    Threads share the components, so that no two write to one place and the order of the sums is fixed.
+    """
+    count = ctf.shape[1]
+    for part in numba.prange(parts):
+        first, last = part * count // parts, (part + 1) * count // parts
+        for r in range(len(rows)):
+            row, b, w = rows[r], image_of_row[r], weights[r]
+            for p in range(first, last):
+                transfer = ctf[b, p]
+                factor = transfer * inverse_noise[p]
+                ramp = moved[r, p]
+                s = slices[row, p]
+                x = ramp * masked[b, p]
+                data[row, p] += ramp * unmasked[b, p] * factor
+                weight[row, p] += w * transfer * factor
+                cross[b, p] += (x.real * s.real + x.imag * s.imag) * transfer
+                power[b, p] += w * (s.real * s.real + s.imag * s.imag) * transfer * transfer

@@ -1,0 +1,14 @@
+"""The compiled kernels run on as many threads as torch does."""
+
+from __future__ import annotations
+
+import numba
+import torch
+
+_MOST_THREADS: int = numba.get_num_threads()
+"""What the pool was made for; only a number up to it can be set."""
+
+
+def use_torch_threads() -> None:
+    """Let this thread's next kernels use as many threads as torch may; results do not depend on it."""
+    numba.set_num_threads(min(torch.get_num_threads(), _MOST_THREADS))

@@ -76,6 +76,6 @@ def test_a_large_stack_is_neither_read_nor_copied_whole(tmp_path: Path) -> None:
         file.truncate(1024 + 2000 * 512 * 512 * 4)  # sparse: 2 GB of nothing
     stack = ImageStack(path)
     assert stack[1999, 511, 511] == 0
-    assert stack[:, 3, 4].shape == (2000,)
+    assert stack[::100, 3, 4].shape == (20,)
     with pytest.raises(BlushError, match=r"2000 images at once would take 2\.0 GiB"):
         stack[:]

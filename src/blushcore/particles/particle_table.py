@@ -155,7 +155,11 @@ class ParticleTable:
 
     @cached_property
     def group_index(self) -> NDArray[np.int64]:
-        """(N,): which group of one scale a particle is in: ``rlnGroupName``, number, or micrograph."""
+        """(N,): which group of one scale a particle is in.
+
+        By ``rlnGroupName``, else ``rlnMicrographName``, as RELION's programs do, which take no heed of a
+        ``rlnGroupNumber``; it counts here where both are missing.
+        """
         return self._groups[0]
 
     @cached_property
@@ -251,7 +255,7 @@ class ParticleTable:
     def _groups(self) -> tuple[NDArray[np.int64], tuple[str, ...]]:
         import pandas as pd
 
-        for label in ("rlnGroupName", "rlnGroupNumber", "rlnMicrographName"):
+        for label in ("rlnGroupName", "rlnMicrographName", "rlnGroupNumber"):
             if label in self.particles:
                 codes, names = pd.factorize(self.particles[label].astype(str))
                 return codes.astype(np.int64), tuple(str(name) for name in names)

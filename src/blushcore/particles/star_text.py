@@ -6,7 +6,9 @@ import linecache
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from blushcore.protocol import BlushError
 from blushcore.volumes.atomic import atomic_file
@@ -62,7 +64,7 @@ def read_star(path: str | os.PathLike[str]) -> dict[str, pd.DataFrame]:
     for magic, (what, remedy) in _OTHER_FORMATS.items():
         if head.startswith(magic):
             raise BlushError(f"{path.name} is {what}, not a STAR file.", remedy)
-    linecache.checkcache(str(path))  # the parser keeps the lines of a file over which it stumbled
+    linecache.cache.pop(str(path), None)  # the parser keeps the lines of a file over which it stumbled
     try:
         blocks = starfile.read(path, always_dict=True, parse_as_string=list(_NAMES))
     except pd.errors.EmptyDataError as error:
@@ -82,10 +84,11 @@ def read_star(path: str | os.PathLike[str]) -> dict[str, pd.DataFrame]:
     return tables
 
 
-def write_star(path: str | os.PathLike[str], blocks: Mapping[str, pd.DataFrame]) -> None:
-    """Write tables as the blocks of a STAR file, as RELION 3.1 and later do; whole, or not at all.
+def write_star(path: str | os.PathLike[str], blocks: Mapping[str, pd.DataFrame | Mapping[str, Any]]) -> None:
+    """Write the blocks of a STAR file, as RELION 3.1 and later do; whole, or not at all.
 
-    Numbers are written with up to 12 significant digits, which keeps RELION's own as they are.
+    A table becomes a loop, a mapping of labels to single values a plain list. Numbers are written with up to 12
+    significant digits, which keeps RELION's own as they are.
 
     Raises
     ------
@@ -94,6 +97,10 @@ def write_star(path: str | os.PathLike[str], blocks: Mapping[str, pd.DataFrame])
     """
     with atomic_file(path) as file:
         for name, table in blocks.items():
+            if isinstance(table, Mapping):
+                rows = "\n".join(f"_{label:<46} {_single(value)}" for label, value in table.items())
+                file.write(f"\n{_RELION_VERSION}\n\ndata_{name}\n\n{rows}\n\n".encode())
+                continue
             labels = "\n".join(f"_{label} #{number}" for number, label in enumerate(table.columns, 1))
             rows = table.to_csv(
                 sep=" ", header=False, index=False, float_format="%.12g", na_rep="nan", lineterminator="\n"
@@ -101,10 +108,14 @@ def write_star(path: str | os.PathLike[str], blocks: Mapping[str, pd.DataFrame])
             file.write(f"\n{_RELION_VERSION}\n\ndata_{name}\n\nloop_\n{labels}\n{rows}\n".encode())
 
 
+def _single(value: object) -> str:
+    if isinstance(value, (bool, np.bool_)):
+        return str(int(value))
+    return f"{value:.12g}" if isinstance(value, float) else str(value)
+
+
 def _refuse_short_rows(table: pd.DataFrame, path: Path, block: str) -> None:
     """Raise a BlushError if a row has no value in the last column, as one with too few values."""
-    import numpy as np
-
     if table.shape[1] == 0 or len(table) == 0:
         return
     missing = np.flatnonzero(table.iloc[:, -1].isna())

@@ -5,87 +5,69 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
-import napari
-from qtpy.QtWidgets import QApplication
+from stage import Stage
 
-PATIENCE_SECONDS = 600.0
+from napari_blush.samples import demo_half_maps
 
 
 def main(folder: Path, theme: str) -> int:
-    """Write ``THEME-NN-STATE.png`` into `folder`."""
+    """Write ``STATE-THEME.png`` into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    viewer = napari.Viewer(show=True)
-    viewer.theme = theme
-    viewer.window.resize(1400, 900)
-    _, widget = viewer.window.add_plugin_dock_widget("napari-blush", "Denoise map")
-    session = widget.session
-    application = QApplication.instance()
-    assert application is not None
-    pictures: list[object] = []
-    session.picture_came.connect(pictures.append)
-    taken: list[str] = []
+    stage = Stage(theme)
+    viewer, widget, session = stage.viewer, stage.widget, stage.session
 
-    def let_pass(seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            application.processEvents()
-            time.sleep(0.005)
+    def shoot(state: str, settle_seconds: float = 0.5) -> None:
+        stage.shoot(folder / f"{state}-{theme}.png", settle_seconds)
 
-    def until(condition: Callable[[], bool]) -> None:
-        end = time.monotonic() + PATIENCE_SECONDS
-        while not condition():
-            if time.monotonic() > end:
-                raise SystemExit(f"waited in vain in state {session.state}: {session.failure}")
-            let_pass(0.01)
-
-    def shoot(state: str, settle: float = 0.5) -> None:
-        let_pass(settle)
-        taken.append(state)
-        path = folder / f"{theme}-{len(taken):02d}-{state}.png"
-        viewer.window.screenshot(str(path), canvas_only=False, flash=False)
-        print(path)
-
-    shoot("empty", settle=2.0)
-    widget.open_sample()
-    until(lambda: session.state == "loading")
-    shoot("loading", settle=0.1)
-    until(lambda: session.state == "ready")
-    shoot("ready", settle=1.0)
-    widget.preview(True)
-    until(lambda: bool(pictures))
-    shoot("preview-approximate")
-    until(lambda: not pictures[-1].approximate)
+    shoot("empty", 2.0)
+    values, arguments, _ = demo_half_maps()[0]
+    in_pixels = {"scale": (1.0,) * 3, "units": ("pixel",) * 3, "translate": (0.0,) * 3}
+    layer = viewer.add_image(values, **{**arguments, **in_pixels, "name": "a map"})
+    shoot("voxel-size", 1.0)
+    viewer.layers.remove(layer)
+    widget.status.sample_button.click()
+    stage.until(lambda: session.state == "loading")
+    shoot("loading", 0.1)
+    stage.until(lambda: session.state == "ready")
+    shoot("ready", 1.0)
+    widget.preview_button.click()
+    stage.until(lambda: bool(stage.pictures) and widget.layers.split is not None)
+    shoot("preview-approximate", 0.1)
+    stage.until(lambda: not stage.pictures[-1].approximate)
     shoot("preview-final")
-    widget.denoise()
-    until(lambda: session.state == "running")
-    shoot("running", settle=1.5)
-    session.cancel()
+    widget.denoise_button.click()
+    stage.until(lambda: session.state == "running")
+    shoot("running", 1.5)
+    widget.status.cancel_button.click()
     shoot("cancelled")
-    widget.denoise()
-    until(lambda: widget.fsc_plot is not None and session.state == "done")
-    shoot("done", settle=1.5)
-    widget._scroll.ensureWidgetVisible(widget.history)
+    stage.denoise()
+    shoot("done", 1.5)
+    viewer.dims.ndisplay = 3
+    shoot("side-by-side-3d", 2.0)
+    viewer.dims.ndisplay = 2
+    widget.display.modes["difference"].click()
+    shoot("difference", 1.5)
+    widget.display.modes["result"].click()
+    widget.display.solvent_mask.click()
+    shoot("solvent-mask", 1.5)
+    widget.display.solvent_mask.click()
+    widget.display.modes["split"].click()
+    stage.let_pass(1.0)
+    widget.form.set_value(widget.form.value().replace(diameter=90.0))
+    stage.denoise()
+    widget._want(compare_with=session.history[0])
+    stage.let_pass(1.0)
+    widget._scroll.verticalScrollBar().setValue(widget._scroll.verticalScrollBar().maximum())
     shoot("fsc-and-history")
     widget._scroll.verticalScrollBar().setValue(0)
-    widget.display.set_mode("difference")
-    shoot("difference", settle=1.5)
-    widget.display.set_mode("result")
-    widget.display.solvent_mask.setChecked(True)
-    shoot("solvent-mask", settle=1.5)
-    widget.display.solvent_mask.setChecked(False)
-    widget.display.set_mode("split")
-    let_pass(1.0)
     pid = widget._worker.pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)  # what running out of memory looks like
-    until(lambda: session.state == "failed")
+    stage.until(lambda: session.state == "failed")
     shoot("failed")
-    viewer.close()
-    application.processEvents()
+    stage.close()
     return 0
 
 

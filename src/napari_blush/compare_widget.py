@@ -8,7 +8,9 @@ from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QPushButton, QVBoxLay
 
 from blushcore.protocol import BlushError
 from napari_blush.layers.maps import METADATA
+from napari_blush.layers.scale_bar import ScaleBar
 from napari_blush.layers.split import SplitView
+from napari_blush.layers.units import voxel_size_of
 from napari_blush.layers.view import Connections, unwrapped
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ class CompareWidget(QWidget):
         super().__init__()
         self._viewer = napari_viewer
         self._split: SplitView | None = None
+        self._scale_bar = ScaleBar(napari_viewer)
         self._left, self._right = QComboBox(), QComboBox()
         self._left.setToolTip("The map left of the divider")
         self._right.setToolTip("The map right of the divider")
@@ -130,6 +133,8 @@ class CompareWidget(QWidget):
             self._message.setText(str(error))
             return
         self._split.closed.connect(self._on_closed)
+        if voxel_size_of(self._split.before) is not None:
+            self._scale_bar.show_once()
         self._message.setText(_HINT)
         self._button.setText("Stop comparing")
 

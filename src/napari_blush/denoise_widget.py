@@ -28,6 +28,7 @@ from napari_blush.denoise_session import DenoiseSession
 from napari_blush.denoise_states import Picture, ProgressOfAll, State
 from napari_blush.layers.diameter import DiameterCircle
 from napari_blush.layers.maps import set_voxel_size, volume_of
+from napari_blush.layers.scale_bar import ScaleBar
 from napari_blush.layers.units import voxel_size_of
 from napari_blush.layers.view import Connections, unwrapped, view_events
 from napari_blush.panels.cards import Section, hint, restyle, style_sheet
@@ -47,7 +48,7 @@ _SETTLE_MILLISECONDS = 200
 """A diameter that is being dragged or a slider that moves is not followed step by step."""
 _FOLLOW_MILLISECONDS = 40
 _GIB = 2**30
-_PLOT_HEIGHT = 380
+_PLOT_HEIGHT = 420
 _FROM_FILE = "a file …"
 _MAP_FILES = (
     "Maps (*.mrc *.map *.ccp4 *.mrc.gz *.map.gz *.ccp4.gz *.mrc.bz2 *.map.bz2 *.ccp4.bz2);;All files (*)"
@@ -79,6 +80,7 @@ class DenoiseWidget(QWidget):
         self.session = DenoiseSession(self._worker, self._background)
         self.layers = DenoiseLayers(napari_viewer, self._background)
         self._circle: DiameterCircle | None = None
+        self._scale_bar = ScaleBar(napari_viewer)
         self._diameter_is_users = False
         self._build()
         self._connect()
@@ -351,6 +353,7 @@ class DenoiseWidget(QWidget):
             self.status.ask(error.problem, error.remedy)
             return
         self.layers.follow(layer, sources[0], layer.name)
+        self._scale_bar.show_once()
         self._diameter_is_users = self._diameter_is_users and self._settings().diameter is not None
         self._circle = DiameterCircle(self._viewer, layer, self._settings().diameter or 0.0)
         self._circle.visible = self.circle_box.isChecked()

@@ -133,6 +133,20 @@ def test_a_map_without_voxel_size_is_asked_about(open_widget, silent):
     assert widget.inputs.size_label.text() == "32 × 32 × 32 voxels · 72 Å box"
 
 
+def test_the_scale_bar_is_in_angstrom_and_then_the_users(open_widget, silent):
+    viewer, widget = open_widget(silent)
+    bar = viewer.canvas.overlays.scale_bar
+    assert not bar.visible
+    add_map(viewer, blob())
+    silent.answer_loads()
+    assert bar.visible
+    assert {str(unit) for layer in viewer.layers for unit in layer.units} == {"angstrom"}
+    bar.visible = False
+    widget.inputs.choose(add_map(viewer, blob(1), "other"))
+    silent.answer_loads()
+    assert not bar.visible
+
+
 def test_the_circle_and_the_form_are_one(open_widget, silent):
     viewer, widget = open_widget(silent)
     add_map(viewer, blob())

@@ -125,6 +125,28 @@ def test_three_dimensions_stand_side_by_side(make_viewer: Callable[..., Any], tw
     assert [layer.visible for layer in (split.before, split.after, other)] == [1, 1, 1]
 
 
+def test_projections_have_a_contrast_of_their_own(make_viewer: Callable[..., Any], two_maps: Any) -> None:
+    viewer = make_viewer()
+    split = opened(viewer, two_maps)
+    pair = (split.before, split.after)
+    split.before.contrast_limits = (0.25, 0.75)
+    viewer.dims.ndisplay = 3
+    for layer, volume in zip(pair, two_maps, strict=True):
+        black, white = layer.contrast_limits
+        projection = volume.data.max(axis=0)
+        assert projection.min() <= black < np.median(projection) < white <= projection.max()
+    split.after.contrast_limits = (99.0, 102.0)  # the other keeps its own
+    assert split.before.contrast_limits[1] <= 1
+    viewer.dims.ndisplay = 2
+    assert [tuple(layer.contrast_limits) for layer in (*pair, split.layer)] == [(0.25, 0.75)] * 3
+    split.after.contrast_limits = (0.1, 0.9)
+    assert tuple(split.before.contrast_limits) == (0.1, 0.9)
+    viewer.dims.ndisplay = 3
+    assert tuple(split.after.contrast_limits) == (99.0, 102.0)
+    split.close()
+    assert tuple(split.before.contrast_limits) == (0.1, 0.9)
+
+
 def test_layers_may_be_renamed(make_viewer: Callable[..., Any], two_maps: Any) -> None:
     split = opened(make_viewer(), two_maps)
     split.before.name = "half 1"

@@ -8,6 +8,7 @@ import numpy as np
 from psygnal import Signal
 
 from blushcore.protocol import BlushError
+from napari_blush.layers.contrast import contrast_of_projection
 from napari_blush.layers.divider import Divider
 from napari_blush.layers.maps import METADATA
 from napari_blush.layers.split_array import SplitArray
@@ -24,11 +25,11 @@ _GRID_SPACING = 4  # pixels
 class SplitView:
     """Two maps of one grid compared.
 
-    In 2D, one layer shows the first map left of a divider and the second right of it; the divider is dragged
-    on the canvas. In 3D the two stand side by side under one camera. Both are shown with the same contrast,
-    that of the first, for as long as the view is open. Axes may be rolled, slices stepped through, layers
-    renamed and their data set; the view closes by itself when one of the layers is removed or they no longer
-    fit each other.
+    In 2D, one layer shows the first map left of a divider and the second right of it, both with the contrast of
+    the first; the divider is dragged on the canvas. In 3D the two stand side by side under one camera, each
+    with a contrast that suits its projection; that of 2D comes back with it. Axes may be rolled, slices stepped
+    through, layers renamed and their data set; the view closes by itself when one of the layers is removed or
+    they no longer fit each other.
 
     Parameters
     ----------
@@ -49,7 +50,6 @@ class SplitView:
     """The view is gone; the layers are as they were."""
 
     def __init__(self, viewer: ViewerModel, before: Image, after: Image) -> None:
-        from napari.experimental import link_layers
         from napari.layers import Image
 
         before, after = unwrapped(before), unwrapped(after)
@@ -60,6 +60,8 @@ class SplitView:
         self._visibility: dict[Layer, bool] = {}
         self._grid: dict[str, Any] | None = None
         self._limits_of_after = tuple(after.contrast_limits)
+        self._limits_in_2d: tuple[float, float] | None = None
+        self._limits_in_3d: dict[Layer, tuple[float, float]] = {}
         after.contrast_limits, after.gamma = before.contrast_limits, before.gamma
 
         self._array = SplitArray(before.data, after.data)
@@ -81,7 +83,7 @@ class SplitView:
         viewer.add_layer(self.layer)
         ranges = [layer.contrast_limits_range for layer in (before, after)]
         self.layer.contrast_limits_range = (min(low for low, _ in ranges), max(high for _, high in ranges))
-        link_layers([before, after, self.layer], _LINKED)
+        self._link_contrast()
         self._divider = Divider(viewer, self._set_position)
         self._connections = Connections()
         for emitter, callback in (
@@ -197,8 +199,10 @@ class SplitView:
         grid.shape = (1, 2)
         grid.spacing = _GRID_SPACING
         grid.enabled = True
+        self._take_contrast_of_3d()
         for layer in self._pair:
             layer.name_overlay.visible = True
+        self.viewer.reset_view()  # each has half of the canvas now
 
     def _leave_grid(self) -> None:
         if self._grid is None:
@@ -206,8 +210,36 @@ class SplitView:
         for name, value in self._grid.items():
             setattr(self.viewer.canvas.grid, name, value)
         self._grid = None
+        self._take_contrast_of_2d()
         for layer in self._pair:
             layer.name_overlay.visible = False
+
+    def _link_contrast(self) -> None:
+        from napari.experimental import link_layers
+
+        link_layers([*self._pair, self.layer], _LINKED)
+
+    def _unlink_contrast(self) -> None:
+        from napari.experimental import unlink_layers
+
+        unlink_layers([*self._pair, self.layer], _LINKED)
+
+    def _take_contrast_of_3d(self) -> None:
+        """Show each map with the contrast it had in 3D before, or one that suits its projection."""
+        self._limits_in_2d = tuple(self.before.contrast_limits)
+        self._unlink_contrast()
+        for layer in self._pair:
+            layer.contrast_limits = self._limits_in_3d.get(layer) or contrast_of_projection(layer.data)
+
+    def _take_contrast_of_2d(self) -> None:
+        """Show both maps with the contrast they had in 2D before."""
+        if self._limits_in_2d is None:
+            return
+        self._limits_in_3d = {layer: tuple(layer.contrast_limits) for layer in self._pair}
+        for layer in (*self._pair, self.layer):
+            layer.contrast_limits = self._limits_in_2d
+        self._limits_in_2d = None
+        self._link_contrast()
 
     # --- the layers' life -------------------------------------------------------------------------------------
 
@@ -225,17 +257,15 @@ class SplitView:
 
     def close(self) -> None:
         """End the comparison: the composed layer goes, the others are as they were. Again, nothing happens."""
-        from napari.experimental import unlink_layers
-
         if not self.is_open:
             return
         self.is_open = False
         self._connections.undo()
         self._divider.close()
-        unlink_layers([self.before, self.after, self.layer], _LINKED)
+        self._leave_grid()
+        self._unlink_contrast()
         if np.allclose(self.after.contrast_limits, self.before.contrast_limits):
             self.after.contrast_limits = self._limits_of_after
-        self._leave_grid()
         self._restore_visibility()
         if self.layer in self.viewer.layers:
             self.viewer.layers.remove(self.layer)

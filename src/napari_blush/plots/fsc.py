@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +30,9 @@ HALF_MAP_THRESHOLD = 0.143
 _AXIS_PX = 38
 """Height of an axis with its label."""
 _DASHES = {"solid": Qt.PenStyle.SolidLine, "dashed": Qt.PenStyle.DashLine, "dotted": Qt.PenStyle.DotLine}
+_STROKES = {"solid": "━━━", "dashed": "╍╍╍", "dotted": "┅┅┅"}
+_LEAST_HEIGHT_PX = 210
+_READOUT_LINES = 2
 _FORMATS = "Picture (*.png);;Drawing (*.svg);;Table (*.csv)"
 
 
@@ -100,12 +104,15 @@ class FscPlot(QWidget):
             self._plot.getAxis(name).setHeight(_AXIS_PX)
         self._plot.layout.setContentsMargins(2, 4, 14, 8)
         self._plot.setLimits(yMin=-1.1, yMax=1.1)
-        self._legend = self._plot.addLegend(offset=(-12, 10), labelTextSize="9pt")
-        self._warning = QLabel()
-        self._warning.setWordWrap(True)
+        # Beside the curves, not over them: a dock is narrow.
+        self._legend, self._warning, self._readout = QLabel(), QLabel(), QLabel(" ")
+        self._legend.setTextFormat(Qt.TextFormat.RichText)
+        for label in (self._legend, self._warning, self._readout):
+            label.setWordWrap(True)
+            label.setMinimumWidth(1)  # a long line must not widen the dock
         self._warning.hide()
-        self._readout = QLabel(" ")
-        self._readout.setMinimumWidth(1)  # a long line must not widen the dock
+        self._readout.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
+        self._readout.setMinimumHeight(_READOUT_LINES * self._readout.fontMetrics().lineSpacing())
         self._export_button = QToolButton()
         self._export_button.setText("Export…")
         self._export_button.setToolTip("Save the curves as a picture (PNG, SVG) or a table (CSV)")
@@ -113,13 +120,15 @@ class FscPlot(QWidget):
 
         below = QHBoxLayout()
         below.addWidget(self._readout, 1)
-        below.addWidget(self._export_button)
+        below.addWidget(self._export_button, 0, Qt.AlignmentFlag.AlignTop)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addWidget(self._graphics, 1)
+        layout.addWidget(self._legend)
         layout.addLayout(below)
         layout.addWidget(self._warning)
-        self.setMinimumSize(260, 240)
+        self.setMinimumWidth(260)
+        self._graphics.setMinimumHeight(_LEAST_HEIGHT_PX)
         self._graphics.scene().sigMouseMoved.connect(self._on_hover)
         self._graphics.scene().sigMouseClicked.connect(self._on_click)
         follow_theme(self, self._apply, viewer)
@@ -198,7 +207,7 @@ class FscPlot(QWidget):
         ]
         if not found:
             return " "
-        return f"at {self._threshold:g}  —  " + "   ".join(found)
+        return f"At {self._threshold:g}:\n" + "   ".join(found)
 
     # --- drawing ----------------------------------------------------------------------------------------------
 
@@ -214,7 +223,6 @@ class FscPlot(QWidget):
         self._plot.setLabel("top", "resolution (Å)", **label)
         self._plot.setLabel("left", "Fourier shell correlation", **label)
         self._plot.getAxis("left").setGrid(28)
-        self._legend.setLabelTextColor(palette.ink)
         self._warning.setStyleSheet(f"color: {palette.curves[1]};")
         self._draw()
 
@@ -226,7 +234,7 @@ class FscPlot(QWidget):
 
     def _draw(self) -> None:
         self._plot.clear()
-        self._legend.clear()
+        self._legend.setText(self._legend_html())
         faint = self._palette.faint
         self._plot.addItem(pg.InfiniteLine(0, angle=0, pen=pg.mkPen(faint, width=1)), ignoreBounds=True)
         if self._threshold is not None:
@@ -252,6 +260,15 @@ class FscPlot(QWidget):
         self._cursor.hide()
         self._plot.addItem(self._cursor, ignoreBounds=True)
 
+    def _legend_html(self) -> str:
+        """Return the curves' strokes and names, the last curve first, for it is the most important."""
+        entries = [
+            f'<span style="color: {self._colour(number, curve)}">{_STROKES[curve.style]}</span>&nbsp;'
+            + html.escape(curve.name).replace(" ", "&nbsp;")
+            for number, curve in enumerate(self._curves)
+        ]
+        return " &nbsp; ".join(reversed(entries))
+
     # --- under the mouse --------------------------------------------------------------------------------------
 
     def _on_hover(self, place: QPointF) -> None:
@@ -273,7 +290,7 @@ class FscPlot(QWidget):
             for curve in self._curves
             if shell < np.size(curve.values)
         ]
-        return f"{self._box_size_angstrom / shell:.2f} Å (shell {shell})  —  " + "   ".join(values)
+        return f"{self._box_size_angstrom / shell:.2f} Å (shell {shell}):\n" + "   ".join(values)
 
     def _on_click(self, event: Any) -> None:
         if event.double():

@@ -166,6 +166,19 @@ def test_no_more_is_read_ahead_than_said() -> None:
     assert list(ahead) == list(range(1, 20))
 
 
+@pytest.mark.parametrize("keep_bytes", [0, 1 << 20])
+def test_iterations_side_by_side(tmp_path: Path, keep_bytes: int) -> None:
+    table = read_particles(zoo.write_project(tmp_path, zoo.relion31()))
+    reader = ImageReader(table, keep_bytes=keep_bytes)
+    first, second = reader.batches(batch_size=1), reader.batches(batch_size=1, order="given")
+    order: list[list[int]] = [[], []]
+    for one, two in zip(first, second, strict=True):
+        for which, (rows, images) in enumerate((one, two)):
+            order[which].append(int(rows[0]))
+            assert np.array_equal(images[0], zoo.image_values(int(rows[0])))
+    assert order == [[*range(0, 12, 2), *range(1, 12, 2)], list(range(12))]
+
+
 def test_an_iteration_that_is_left_ends_its_thread(tmp_path: Path) -> None:
     reader = ImageReader(read_particles(zoo.write_project(tmp_path, zoo.relion31())))
     before = threading.active_count()

@@ -10,7 +10,7 @@ import pytest
 import star_zoo as zoo
 
 from blushcore.particles import read_particles
-from blushcore.particles.star_text import read_star
+from blushcore.particles.star_text import read_star, write_star
 from blushcore.protocol import BlushError
 
 
@@ -67,6 +67,23 @@ def test_old_rows_with_other_optics_are_other_groups(tmp_path: Path) -> None:
     assert table.pixel_size_angstrom.tolist() == [1.5, 1.5, 3.0]
     assert table.offsets_angstrom[:, 0].tolist() == [1.5] * 10 + [3.0] * 2
     assert table.warnings == ("The optics groups have pixel sizes of 1.5, 3 Å.",)
+
+
+def test_a_beam_tilt_for_every_row_is_a_warning(tmp_path: Path) -> None:
+    rows = range(150)
+    columns = {
+        "rlnImageName": [f"{row % 6 + 1}@Extract/even.mrcs" for row in rows],
+        "rlnDefocusU": [15000.0] * 150,
+        "rlnVoltage": [300.0] * 150,
+        "rlnSphericalAberration": [2.7] * 150,
+        "rlnAmplitudeContrast": [0.1] * 150,
+        "rlnPixelSize": [1.5] * 150,
+        "rlnBeamTiltX": [row / 100 for row in rows],
+    }
+    table = read_particles(zoo.write_project(tmp_path, zoo.loop("images", columns)))
+    assert table.optics_index.tolist() == list(rows)
+    assert table.optics["rlnBeamTiltX"].tolist() == columns["rlnBeamTiltX"]
+    assert table.warnings[-1].startswith("There are 150 optics groups; each has a noise spectrum of its own")
 
 
 def test_only_optics_groups_in_use_are_kept(tmp_path: Path) -> None:
@@ -153,6 +170,15 @@ def test_a_missing_column_is_named(tmp_path: Path) -> None:
     assert table.column("rlnNothing", 4.0).tolist() == [4.0] * zoo.COUNT
     with pytest.raises(BlushError, match=r"run_data\.star has no column rlnNothing"):
         table.column("rlnNothing")
+
+
+def test_plain_lists_and_tables_in_one_file(tmp_path: Path) -> None:
+    values = {"rlnSomething": 2.5, "rlnCount": 3, "rlnIsSo": True, "rlnOutputRootName": "Refine3D/job012/run"}
+    table = pd.DataFrame({"rlnImageName": ["1@a.mrcs", "with space"], "rlnX": [0.1, -3.25e-7]})
+    write_star(tmp_path / "file.star", {"general": values, "particles": table})
+    blocks = read_star(tmp_path / "file.star")
+    assert blocks["general"].iloc[0].to_dict() == values
+    pd.testing.assert_frame_equal(blocks["particles"], table)
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:

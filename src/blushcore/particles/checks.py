@@ -22,6 +22,7 @@ _OPTICS_RANGES = {
     "rlnAmplitudeContrast": (0.0, 1.0, "a fraction"),
     "rlnImagePixelSize": (0.05, 100.0, "Å"),
 }
+_MANY_OPTICS_GROUPS = 100
 _OUTLYING_NORM = 20.0
 """Times the median, or below by as much: reported."""
 
@@ -115,6 +116,11 @@ def suspicious_values(particles: pd.DataFrame, optics: pd.DataFrame) -> tuple[st
         )
     if "rlnImagePixelSize" in optics and len(sizes := np.unique(optics["rlnImagePixelSize"])) > 1:
         warnings.append(f"The optics groups have pixel sizes of {', '.join(f'{size:g}' for size in sizes)} Å.")
+    if len(optics) > _MANY_OPTICS_GROUPS:
+        warnings.append(
+            f"There are {len(optics)} optics groups; each has a noise spectrum of its own, for which it needs "
+            "some hundred particles."
+        )
     return tuple(warnings)
 
 

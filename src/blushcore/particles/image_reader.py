@@ -25,6 +25,7 @@ class ImageReader:
 
     Every image is looked at when it is read first: one with NaN, or constant, ends the iteration with a
     BlushError that names its row. `survey` finds all of them beforehand and lets the caller decide.
+    Several iterations may go on at once, each with its own thread and files.
 
     Parameters
     ----------

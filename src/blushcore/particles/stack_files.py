@@ -56,8 +56,7 @@ def check_stacks(table: ParticleTable) -> CheckedStacks:
     paths = locate_stacks(names, table.path, table.root, table.source_row)
     order = np.argsort(names.stack_of_row, kind="stable")
     bounds = np.searchsorted(names.stack_of_row[order], np.arange(len(paths) + 1))
-    box = np.zeros(len(table.optics), np.int64)
-    stated = table.box
+    boxes = _Boxes(table)
     stacks: list[ImageStack] = []
     warnings: list[str] = []
     for number, path in enumerate(paths):
@@ -67,35 +66,52 @@ def check_stacks(table: ParticleTable) -> CheckedStacks:
         except BlushError as error:
             raise BlushError(f"{table.name_rows(rows)}: {error.problem}", error.remedy) from error
         _refuse_missing_images(table, stack, rows)
+        for group in np.unique(table.optics_index[rows]).tolist():
+            boxes.add(stack, group, rows)
+            if not warnings:
+                warnings += boxes.other_pixel_size(stack, group)
+        stacks.append(stack)
+    return CheckedStacks(tuple(stacks), boxes.found, tuple(warnings))
+
+
+class _Boxes:
+    """The box of each optics group as its stacks show it, one stack after the other."""
+
+    def __init__(self, table: ParticleTable) -> None:
+        self.found = np.zeros(len(table.optics), np.int64)
+        self._table, self._stated = table, table.box
+        self._numbers = table.optics["rlnOpticsGroup"].tolist()
+        self._pixel_sizes = table.pixel_size_angstrom.tolist()
+
+    def add(self, stack: ImageStack, group: int, rows: NDArray[np.int64]) -> None:
+        """Take the size of a stack's images, or refuse it."""
         _, height, width = stack.shape
         if height != width:
             raise BlushError(
-                f"{table.name_rows(rows)}: the images of {path.name} have {width} × {height} pixels "
-                "and are not square.",
+                f"{self._table.name_rows(rows)}: the images of {stack.path.name} have {width} × {height} "
+                "pixels and are not square.",
                 "Extract the particles again, with square images.",
             )
-        for group in np.unique(table.optics_index[rows]):
-            group_number = table.optics["rlnOpticsGroup"].iloc[int(group)]
-            expected = int(stated[group]) if stated is not None else int(box[group]) or width
-            if width != expected:
-                raise BlushError(
-                    f"{table.name_rows(rows)}: the images of {path.name} have {width} pixels a side, but "
-                    + (
-                        f"rlnImageSize of optics group {group_number} is {expected}."
-                        if stated is not None
-                        else f"others of optics group {group_number} have {expected}."
-                    ),
-                    "Put images of another size into an optics group of their own.",
-                )
-            box[group] = width
-            size = float(table.pixel_size_angstrom[group])
-            if not warnings and stack.pixel_size and abs(stack.pixel_size / size - 1) > _PIXEL_SIZE_TOLERANCE:
-                warnings.append(
-                    f"{path.name} says {stack.pixel_size:g} Å a pixel, {table.path.name} {size:g} Å for its "
-                    f"optics group {group_number}; the STAR file is believed."
-                )
-        stacks.append(stack)
-    return CheckedStacks(tuple(stacks), box, tuple(warnings))
+        if self._stated is not None:
+            expected, why = int(self._stated[group]), f"rlnImageSize of optics group {self._numbers[group]} is"
+        else:
+            expected = int(self.found[group]) or width
+            why = f"others of optics group {self._numbers[group]} have"
+        if width != expected:
+            raise BlushError(
+                f"{self._table.name_rows(rows)}: the images of {stack.path.name} have {width} pixels a side, "
+                f"but {why} {expected}.",
+                "Put images of another size into an optics group of their own.",
+            )
+        self.found[group] = width
+
+    def other_pixel_size(self, stack: ImageStack, group: int) -> list[str]:
+        """Say so if the stack's header has a pixel size, and another one than the table."""
+        size = self._pixel_sizes[group]
+        if not stack.pixel_size or abs(stack.pixel_size / size - 1) <= _PIXEL_SIZE_TOLERANCE:
+            return []
+        said = f"{stack.path.name} says {stack.pixel_size:g} Å a pixel, {self._table.path.name} {size:g} Å"
+        return [f"{said} for its optics group {self._numbers[group]}; the STAR file is believed."]
 
 
 class StackFiles:

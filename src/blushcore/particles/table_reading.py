@@ -160,8 +160,7 @@ def _with_boxes_of_stacks(table: ParticleTable) -> pd.DataFrame:
     That a stack is missing is said when images are wanted.
     """
     boxes = []
-    for group in range(len(table.optics)):
-        row = int(np.flatnonzero(table.optics_index == group)[0])
+    for row in np.unique(table.optics_index, return_index=True)[1].tolist():
         name = table.stacks.names[table.stacks.stack_of_row[row]]
         one = StackNames((name,), np.zeros(1, np.int64), np.zeros(1, np.int64))
         try:

@@ -27,7 +27,7 @@ def test_it_writes_its_files_and_says_what_resolution_came_out(tmp_path, capsys)
 
 
 def test_what_cannot_be_written_is_refused_before_anything_is_computed(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("blushcore.jobs.simulate.read_structure", lambda _: pytest.fail("it began"))
+    monkeypatch.setattr("blushcore.jobs.simulate.half_maps.read_structure", lambda _: pytest.fail("it began"))
     model, out = write_bundle(tmp_path / "bundle.pdb"), tmp_path / "out"
     out.mkdir()
     (out / "truth.mrc").write_bytes(b"precious")

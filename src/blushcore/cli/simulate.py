@@ -1,4 +1,4 @@
-"""``blush simulate``: half-maps of an atomic model."""
+"""``blush simulate``: half-maps or particles of an atomic model."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def simulate(
     overwrite: bool = False,
     json: bool = False,
 ) -> int:
-    """Simulate half-maps of an atomic model, and write the truth beside them.
+    """Simulate half-maps or particle sets of an atomic model, and write the truth beside them.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Atoms to densities to half-maps."""
+"""Atoms to densities to half-maps and particle sets."""
 
 from blushcore.simulation.density import electron_density, in_solvent, particle_mask
 from blushcore.simulation.half_maps import (
@@ -9,22 +9,33 @@ from blushcore.simulation.half_maps import (
     simulate_half_maps,
     usual_b_factor,
 )
+from blushcore.simulation.particle_draws import ParticleDraws, draw_particles
 from blushcore.simulation.rotations import random_rotation
+from blushcore.simulation.stack_file import StackWriter
 from blushcore.simulation.structures import ModelEntry, atom_positions, read_model_table, read_structure
+from blushcore.simulation.truths import MapTruth, ModelTruth, is_map, open_truth, usual_box
 
 __all__ = [
     "HalfMaps",
+    "MapTruth",
     "ModelEntry",
+    "ModelTruth",
+    "ParticleDraws",
     "PreferredView",
     "ReconstructionStatistics",
+    "StackWriter",
     "atom_positions",
+    "draw_particles",
     "draw_statistics",
     "electron_density",
     "in_solvent",
+    "is_map",
+    "open_truth",
     "particle_mask",
     "random_rotation",
     "read_model_table",
     "read_structure",
     "simulate_half_maps",
     "usual_b_factor",
+    "usual_box",
 ]

@@ -26,6 +26,7 @@ def electron_density(
     voxel_size: float,
     *,
     rotation: np.ndarray | None = None,
+    centre: np.ndarray | None = None,
     b_factor: float = _SMALLEST_B,
     relative_b_factors: bool = False,
 ) -> Tensor:
@@ -34,12 +35,14 @@ def electron_density(
     Parameters
     ----------
     model
-        Atoms in Å; the middle of the bounding box of the rotated atoms is put on the map's centre, index
-        ``box_size // 2`` of each axis.
+        Atoms in Å.
     box_size, voxel_size
         Edge of the cubic map in voxels, and of a voxel in Å.
     rotation
         ``(3, 3)``, a proper rotation R: an atom at the column p = (x, y, z) is drawn at R·p.
+    centre
+        ``(3,)``, x, y, z in Å after the rotation: what is put on the map's centre, index ``box_size // 2`` of
+        each axis. By default the middle of the rotated atoms' bounding box.
     b_factor
         B factor of the atoms in Å², at least 40.
     relative_b_factors
@@ -61,8 +64,8 @@ def electron_density(
         raise BlushError(f"The B factor must be at least {_SMALLEST_B:g} Å², not {b_factor:g}.")
     turn = np.eye(3) if rotation is None else np.asarray(rotation, dtype=float)
     positions = atom_positions(model) @ turn.T
-    middle = (positions.min(0) + positions.max(0)) / 2
-    extent, edge = float(np.ptp(positions, axis=0).max()), box_size * voxel_size
+    middle = (positions.min(0) + positions.max(0)) / 2 if centre is None else np.asarray(centre, dtype=float)
+    extent, edge = 2 * float(np.abs(positions - middle).max()), box_size * voxel_size
     if extent > edge - 2 * voxel_size:
         raise BlushError(
             f"The particle ({extent:.0f} Å across) does not fit the box ({edge:.0f} Å).",

@@ -59,7 +59,7 @@ COMMANDS: dict[str, Entry] = {
     "mask": Entry("blushcore.cli.mask:mask", "Make a soft mask of a map from a threshold."),
     "resume": Entry("blushcore.cli.resume:resume", "Go on with a run from where it stopped."),
     "watch": Entry("blushcore.cli.watch:watch", "Watch a run until it ends."),
-    "simulate": Entry("blushcore.cli.simulate:simulate", "Simulate half-maps of an atomic model."),
+    "simulate": Entry("blushcore.cli.simulate:simulate", "Simulate half-maps or particles of an atomic model."),
     "train": Entry("blushcore.cli.train:train", "Train the denoiser on simulated half-maps."),
     "weights": Entry("blushcore.cli.weights:app", "List network weights, or import the published ones."),
     "picture": Entry("blushcore.cli.pictures:picture", "Draw slices of a map before and after."),

@@ -57,6 +57,7 @@ COMMANDS: dict[str, Entry] = {
     "denoise": Entry("blushcore.cli.denoise:denoise", "Denoise a map, or two half-maps."),
     "fsc": Entry("blushcore.cli.fsc:fsc", "Say up to where two half-maps agree: FSC and resolution."),
     "mask": Entry("blushcore.cli.mask:mask", "Make a soft mask of a map from a threshold."),
+    "refine": Entry("blushcore.cli.refine:refine", "Refine particles against a reference in 3D."),
     "resume": Entry("blushcore.cli.resume:resume", "Go on with a run from where it stopped."),
     "watch": Entry("blushcore.cli.watch:watch", "Watch a run until it ends."),
     "simulate": Entry("blushcore.cli.simulate:simulate", "Simulate half-maps or particles of an atomic model."),

@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+from blushcore.inference import Accuracy
 from blushcore.jobs.refine.schedule import (
-    Accuracy,
     Changes,
     Course,
     Outcome,

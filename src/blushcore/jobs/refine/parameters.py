@@ -20,6 +20,9 @@ class RefineParameters(Parameters):
 
     particles: Path = Field(description="STAR file of particles (RELION 3.0 to 5)")
     reference: Path = Field(description="Map to begin with, of the particles' box and pixel size")
+    resample_reference: bool = Field(
+        False, description="Bring a reference of another pixel size or box onto the particles' grid"
+    )
     diameter: PositiveFloat = Field(description="Diameter of the circular mask around the particles (Å)")
     root: Path | None = Field(
         None, description="Folder that image names are relative to, where it is not the STAR file's project"

@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from blushcore.inference.accuracy import Accuracy
+
 SMALLEST_RESOLUTION_SHELL = 5
 FIRST_INCREMENT_SHELLS = 10
 ENOUGH_P_MAX = 0.1
@@ -78,14 +80,6 @@ class Changes:
 
 
 UNKNOWN_CHANGES = Changes(math.inf, math.inf)
-
-
-@dataclass(frozen=True)
-class Accuracy:
-    """What displacement of a pose the data can tell, averaged over particles."""
-
-    angle_deg: float
-    offset_angstrom: float
 
 
 @dataclass(frozen=True)

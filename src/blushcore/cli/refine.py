@@ -1,0 +1,67 @@
+"""``blush refine``: refine particles against a reference, in a run directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from blushcore.cli.exit_codes import DONE
+from blushcore.cli.terminal import failures_as_json, print_json, run_in_terminal
+from blushcore.jobs.refine.job import JOB
+from blushcore.jobs.refine.parameters import RefineParameters
+from blushcore.jobs.refine.preflight import check_disk, check_inputs, predicted_disk_bytes
+from blushcore.protocol import Finished
+from blushcore.runs import create_run, run_job, start_detached
+
+
+def refine(
+    parameters: Annotated[RefineParameters, Parameter(name="*")],
+    *,
+    output: Annotated[Path, Parameter(alias="-o")],
+    detach: bool = False,
+    json: bool = False,
+) -> int:
+    """Refine particles against a reference in 3D, two halves of the data apart, until nothing gets better.
+
+    The run directory is made by it and may be followed with: blush watch RUN_DIR. What was stopped or died goes
+    on by: blush resume RUN_DIR. Its files are RELION's: run_class001.mrc, run_half1_class001_unfil.mrc,
+    run_half2_class001_unfil.mrc, run_data.star, run_model.star.
+
+    Parameters
+    ----------
+    output
+        Run directory to make.
+    detach
+        Run on its own, outliving this terminal; follow it with: blush watch RUN_DIR
+    json
+        Show nothing, and print the outcome as JSON at the end.
+    """
+    with failures_as_json(json):
+        parameters = parameters.with_absolute_paths()
+        inputs = check_inputs(parameters)  # before there is a run directory with parameters to be mended
+        check_disk(output, predicted_disk_bytes(parameters, len(inputs.table), inputs.box))
+        del inputs
+        if detach:
+            create_run(output, JOB.name, parameters)
+            worker = start_detached(output)
+    if detach:
+        if json:
+            print_json({"pid": worker.pid})
+        else:
+            print(f"Process {worker.pid} runs it; follow it with: blush watch {output}")
+        return DONE
+    return run_in_terminal(
+        lambda commands: run_job(JOB, parameters, output, commands=commands),
+        json=json,
+        closing=lambda finished: _closing(finished, output),
+    )
+
+
+def _closing(finished: Finished, output: Path) -> str:
+    figures = finished.figures
+    return (
+        f"done after {figures['iterations']} iterations: {figures['resolution_angstrom']:.2f} Å, where the FSC "
+        f"of the halves falls below 0.143 (no mask); the map is {output / finished.files['map']}"
+    )

@@ -1,0 +1,373 @@
+"""The refinement: project → compare → weigh → insert → reconstruct → prior → decide, until nothing gets better.
+
+3D auto-refinement by expectation-maximisation (Scheres 2012, J Struct Biol 180:519) of two halves of the data
+that never see each other (Scheres & Chen 2012, Nat Methods 9:853).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from blushcore.inference import (
+    IMAGES_FOR_FIRST_ESTIMATE,
+    Accuracy,
+    ExpectationSums,
+    ImageResults,
+    NoiseEstimate,
+    Sampling,
+    circular_mask,
+    estimate_accuracy,
+    expectation,
+)
+from blushcore.jobs.refine.communicator import Communicator, SingleProcess
+from blushcore.jobs.refine.expectation_inputs import FileOrder, image_model, particles_of, sampling_of
+from blushcore.jobs.refine.maximisation import Maps, maximise
+from blushcore.jobs.refine.model_updates import updated_model, updated_norms
+from blushcore.jobs.refine.parameters import (
+    DEFAULT_OFFSET_RANGE_PX,
+    DEFAULT_OFFSET_STEP_PX,
+    RefineParameters,
+)
+from blushcore.jobs.refine.preflight import Inputs
+from blushcore.jobs.refine.schedule import (
+    Changes,
+    Course,
+    Outcome,
+    Search,
+    coarse_size,
+    current_size,
+    learn,
+    perturbation,
+    refine_search,
+    shell_at,
+    with_resolution_unchanged,
+)
+from blushcore.jobs.refine.state import HALVES, HalfModel, Poses, RefineState
+from blushcore.optics import OpticsGroup
+from blushcore.poses import SymmetryGroup, euler_to_matrix, mean_axis_distance_deg
+from blushcore.protocol import Control, Event, Progress
+
+FIRST_OFFSET_SIGMA_ANGSTROM = 10.0
+_NOISE_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an iteration is to do.
+
+    Attributes
+    ----------
+    iteration
+        From 1.
+    is_last
+        Whether it is the one that looks at everything and joins the halves.
+    sampling
+        Grids and image sizes.
+    accuracy
+        Of poses against the references; None where it was not estimated.
+    seconds
+        What deciding took.
+    """
+
+    iteration: int
+    is_last: bool
+    sampling: Sampling
+    accuracy: Accuracy | None
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Iteration:
+    """A finished iteration: what it was to do, what came of it, and how long its stages took.
+
+    Attributes
+    ----------
+    plan
+        What it was to do.
+    state
+        The refinement after it.
+    maps
+        What was reconstructed.
+    log_likelihood
+        Of each half.
+    stages
+        Seconds of each stage.
+    """
+
+    plan: Plan
+    state: RefineState
+    maps: Maps
+    log_likelihood: tuple[float, float]
+    stages: dict[str, float]
+
+
+class Refinement:
+    """The parts of a refinement that stay the same from iteration to iteration, and what is done with them.
+
+    Parameters
+    ----------
+    inputs
+        Particles, images, reference.
+    optics
+        The optics groups of the table.
+    communicator
+        The processes that share the work.
+    """
+
+    def __init__(
+        self, inputs: Inputs, optics: list[OpticsGroup], communicator: Communicator | None = None
+    ) -> None:
+        self.inputs, self.optics = inputs, optics
+        self.communicator = communicator or SingleProcess()
+        table = inputs.table
+        self.rows = tuple(np.flatnonzero(table.half == half) for half in HALVES)
+        groups = len(table.group_names)
+        self.group_sizes = tuple(np.bincount(table.group_index[rows], minlength=groups) for rows in self.rows)
+
+    def first_state(self, params: RefineParameters, control: Control) -> Generator[Event, None, RefineState]:
+        """Return the state before the first iteration: the reference, and the noise of the images."""
+        inputs = self.inputs
+        noise = yield from self._first_noise(params, control)
+        model = HalfModel(
+            inputs.reference, noise, np.ones(len(inputs.table.group_names)), FIRST_OFFSET_SIGMA_ANGSTROM
+        )
+        poses = Poses.of(inputs.table)
+        models = [dataclasses.replace(model, mean_norm=float(poses.norm[rows].mean())) for rows in self.rows]
+        course = Course(
+            first_search(params, inputs.voxel_size),
+            shell_at(params.initial_lowpass, inputs.box, inputs.voxel_size),
+        )
+        ssnr = np.zeros(inputs.box // 2 + 1)
+        return RefineState(0, course, 0.0, (models[0], models[1]), poses, ssnr)
+
+    def iterate(
+        self, params: RefineParameters, before: RefineState, control: Control
+    ) -> Generator[Event, None, Iteration]:
+        """Do one iteration."""
+        plan, state = yield from self._decide(params, before, control)
+        stages = {"deciding": plan.seconds}
+
+        began = time.monotonic()
+        first = yield from self._expect(params, plan, state, 1, control)
+        second = yield from self._expect(params, plan, state, 2, control)
+        stages["comparing"] = time.monotonic() - began
+
+        began = time.monotonic()
+        yield Progress(stage=f"iteration {plan.iteration}: reconstructing", done=0, total=0)
+        maps = maximise(
+            (first[0].slices, second[0].slices),
+            self.inputs,
+            params,
+            state.course,
+            is_last=plan.is_last,
+            low_pass_again=plan.sampling.first_iteration_cc,
+        )
+        yield from control.obey()
+        stages["reconstructing"] = time.monotonic() - began
+        after = self._learn(params, plan, before, state, [first, second], maps, stages)
+        likelihoods = float(first[1].log_likelihood.sum()), float(second[1].log_likelihood.sum())
+        return Iteration(plan, after, maps, likelihoods, stages)
+
+    def _decide(
+        self, params: RefineParameters, before: RefineState, control: Control
+    ) -> Generator[Event, None, tuple[Plan, RefineState]]:
+        """Decide how finely and how far to search, and up to which shell."""
+        began = time.monotonic()
+        inputs, iteration = self.inputs, before.iteration + 1
+        is_last = before.course.has_converged or iteration >= params.max_iterations
+        course, accuracy, halves = before.course, None, before.halves
+        if iteration > 1:
+            yield Progress(stage=f"iteration {iteration}: how finely poses can be told", done=0, total=0)
+            accuracy = self._accuracy(params, before)
+            yield from control.obey()
+            if not is_last:
+                course = refine_search(course, accuracy, params.local_from_order)
+        if course.search != before.course.search:
+            halves = tuple(dataclasses.replace(half, direction_prior=None) for half in halves)  # type: ignore[assignment]
+        draw = np.random.default_rng((params.seed, iteration)).random()
+        moved = perturbation(before.perturbation, draw)
+        box, voxel_size = inputs.box, inputs.voxel_size
+        current = box if is_last else current_size(course, box)
+        sampling = sampling_of(
+            course.search,
+            inputs.symmetry,
+            moved,
+            voxel_size,
+            current_size=current,
+            coarse_size=coarse_size(course.search, current, box, voxel_size, params.diameter),
+            first_iteration_cc=params.first_iteration_cc and iteration == 1,
+            adaptive_fraction=params.adaptive_fraction,
+        )
+        plan = Plan(iteration, is_last, sampling, accuracy, time.monotonic() - began)
+        return plan, dataclasses.replace(before, course=course, perturbation=moved, halves=halves)
+
+    def _expect(
+        self, params: RefineParameters, plan: Plan, state: RefineState, half: int, control: Control
+    ) -> Generator[Event, None, tuple[ExpectationSums, ImageResults]]:
+        """Compare the images of a half with its reference in all poses, and sum up by the posterior."""
+        inputs, model = self.inputs, state.halves[half - 1]
+        rank, size = self.communicator.rank, self.communicator.size
+        rows = self.rows[half - 1]
+        mine = rows[rank::size]
+        reference = torch.from_numpy(model.reference).to(inputs.device)
+        stream = expectation(
+            reference,
+            inputs.voxel_size,
+            particles_of(inputs.table, self.optics, state.poses, mine),
+            FileOrder(inputs.reader),
+            plan.sampling,
+            image_model(model, params, plan.sampling.orientations.direction_count),
+            padding=params.padding,
+            seed=params.seed + plan.iteration,
+        )
+        total, before = len(inputs.table), sum(len(self.rows[h - 1]) for h in HALVES if h < half)
+        began = time.monotonic()
+        while True:
+            try:
+                done = next(stream)
+            except StopIteration as end:
+                sums, results = end.value
+                break
+            yield from control.obey()
+            everywhere = before + min(done * size, len(rows))
+            pace = (time.monotonic() - began) / done
+            yield Progress(
+                stage=f"iteration {plan.iteration}: comparing images",
+                done=everywhere,
+                total=total,
+                unit="images",
+                eta_seconds=pace * (total - everywhere) / size,
+            )
+        return self.communicator.add_sums(sums), self.communicator.gather(results, len(rows))
+
+    def _learn(
+        self,
+        params: RefineParameters,
+        plan: Plan,
+        before: RefineState,
+        state: RefineState,
+        found: list[tuple[ExpectationSums, ImageResults]],
+        maps: Maps,
+        stages: dict[str, float],
+    ) -> RefineState:
+        """Return the state after an iteration: models, poses, and the course of things."""
+        poses, models = state.poses, []
+        for half, rows, sizes, (sums, results), reference in zip(
+            state.halves, self.rows, self.group_sizes, found, maps.references, strict=True
+        ):
+            poses = self._with_results(poses, rows, results, half.mean_norm, params.norm_correction)
+            model = updated_model(
+                half,
+                sums,
+                ssnr=before.ssnr,
+                group_sizes=sizes,
+                is_global=plan.sampling.local is None,
+                only_poses=plan.sampling.first_iteration_cc,
+                scale_correction=params.scale_correction,
+            )
+            mean_norm = float(poses.norm[rows].mean())
+            models.append(dataclasses.replace(model, reference=reference, mean_norm=mean_norm))
+        outcome = Outcome(
+            maps.fsc,
+            maps.ssnr,
+            pose_changes(before.poses, poses, self.inputs.symmetry),
+            float(poses.p_max.mean()),
+        )
+        inputs, size = self.inputs, plan.sampling.current_size
+        course = learn(state.course, outcome, size, inputs.box, inputs.voxel_size)
+        if plan.sampling.first_iteration_cc:
+            course = with_resolution_unchanged(course, state.course)
+        spent = sum(stages.values())
+        return RefineState(
+            iteration=plan.iteration,
+            course=course,
+            perturbation=state.perturbation,
+            halves=(models[0], models[1]),
+            poses=poses,
+            ssnr=maps.ssnr,
+            seconds=before.seconds + spent,
+            seconds_of_iteration=spent,
+        )
+
+    def _with_results(
+        self,
+        poses: Poses,
+        rows: NDArray[np.int64],
+        results: ImageResults,
+        mean_norm: float,
+        norm_correction: bool,
+    ) -> Poses:
+        """Return the poses with the results of the particles in `rows`."""
+        table = self.inputs.table
+        pixel_size = table.pixel_size_angstrom[table.optics_index[rows]]
+        new: dict[str, Any] = {
+            "angles_deg": results.angles_deg.numpy(),
+            "offsets_angstrom": results.offsets_px.numpy() * pixel_size[:, None],
+            "p_max": results.p_max.numpy(),
+            "log_likelihood": results.log_likelihood.numpy(),
+            "significant": results.significant.numpy(),
+        }
+        if norm_correction:
+            new["norm"] = updated_norms(poses.norm[rows], mean_norm, results.residual.numpy())
+        changed = {}
+        for name, values in new.items():
+            whole = getattr(poses, name).copy()
+            whole[rows] = values
+            changed[name] = whole
+        return dataclasses.replace(poses, **changed)
+
+    def _accuracy(self, params: RefineParameters, state: RefineState) -> Accuracy:
+        """Estimate how finely the poses of some particles of half 1 can be told."""
+        inputs, model = self.inputs, state.halves[0]
+        return estimate_accuracy(
+            torch.from_numpy(model.reference).to(inputs.device),
+            inputs.voxel_size,
+            current_size(state.course, inputs.box),
+            particles_of(inputs.table, self.optics, state.poses, self.rows[0]),
+            image_model(model, params, 0),
+            padding=params.padding,
+            seed=params.seed + state.iteration,
+        )
+
+    def _first_noise(
+        self, params: RefineParameters, control: Control
+    ) -> Generator[Event, None, tuple[NDArray[np.float64], ...]]:
+        """Estimate the noise of each optics group from some of its images."""
+        inputs, noise = self.inputs, []
+        for number, optics in enumerate(self.optics):
+            rows = np.flatnonzero(inputs.table.optics_index == number)
+            chosen = np.random.default_rng((params.seed, number)).permutation(rows)[:IMAGES_FOR_FIRST_ESTIMATE]
+            radius_px = params.diameter / 2 / optics.pixel_size_angstrom
+            estimate = NoiseEstimate(optics.box, circular_mask(optics.box, radius_px))
+            done = 0
+            for batch, images in inputs.reader.batches(np.sort(chosen), batch_size=_NOISE_BATCH):
+                estimate.add(images)
+                done += len(batch)
+                yield from control.obey()
+                yield Progress(stage="estimating the noise", done=done, total=len(chosen), unit="images")
+            noise.append(estimate.variance().numpy())
+        return tuple(noise)
+
+
+def first_search(params: RefineParameters, voxel_size: float) -> Search:
+    """Return the search of the first iteration."""
+    reach = params.offset_range or DEFAULT_OFFSET_RANGE_PX * voxel_size
+    step = params.offset_step or DEFAULT_OFFSET_STEP_PX * voxel_size
+    order = params.healpix_order
+    return Search(order, reach, min(step, reach), is_local=order >= params.local_from_order)
+
+
+def pose_changes(before: Poses, after: Poses, symmetry: SymmetryGroup) -> Changes:
+    """Return how far the poses moved: the axes' mean angle to the nearest mate, and √(Σd²/2N) of offsets."""
+    rotations = [euler_to_matrix(torch.from_numpy(poses.angles_deg)) for poses in (after, before)]
+    angle = float(mean_axis_distance_deg(rotations[0], rotations[1], symmetry).mean())
+    squares = np.square(after.offsets_angstrom - before.offsets_angstrom).sum(1)
+    return Changes(angle, float(np.sqrt(squares.mean() / 2)))

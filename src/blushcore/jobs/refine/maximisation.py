@@ -1,0 +1,199 @@
+"""From the sums of both halves to the next references, in the order of the M-step.
+
+Hermitian sums → point group → joining of the halves at low resolution → FSC → (at last: halves added) → τ² →
+prior → solvent (Scheres 2012, J Struct Biol 180:519; Scheres & Chen 2012, Nat Methods 9:853).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from blushcore.jobs.refine.parameters import RefineParameters
+from blushcore.jobs.refine.preflight import Inputs
+from blushcore.jobs.refine.schedule import Course, joined_shell, shell_at
+from blushcore.jobs.refine.star_files import MapCurves
+from blushcore.projection import SliceSums
+from blushcore.reconstruction import (
+    HalfSums,
+    Prior,
+    Reconstruction,
+    WienerPrior,
+    flatten_solvent,
+    fsc,
+    join_halves,
+    mean_weight,
+    ssnr,
+    symmetrise,
+    tau2_from_fsc,
+    unfiltered_map,
+)
+from blushcore.volumes import lowpass_at_shell
+
+Map = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Maps:
+    """What an M-step yields.
+
+    Attributes
+    ----------
+    fsc, ssnr
+        Of the halves and of the map, float64 ``(box // 2 + 1,)``.
+    curves
+        What is known of each half's map; at last of the joined one, twice.
+    references
+        The next references of halves 1 and 2; empty at last.
+    before_prior
+        What the prior began with, where that is another map.
+    joined, unfiltered
+        At last: the map of all particles, and those of the halves without any prior.
+    """
+
+    fsc: NDArray[np.float64]
+    ssnr: NDArray[np.float64]
+    curves: tuple[MapCurves, MapCurves]
+    references: tuple[Map, ...]
+    before_prior: tuple[Map | None, ...] = ()
+    joined: Map | None = None
+    unfiltered: tuple[Map, ...] = ()
+
+
+def prior_of(params: RefineParameters) -> Prior:
+    """Return the prior that the parameters name."""
+    if params.prior != "wiener":
+        raise ValueError(f"prior {params.prior!r}")
+    return WienerPrior()
+
+
+def maximise(
+    slices: tuple[SliceSums, SliceSums],
+    inputs: Inputs,
+    params: RefineParameters,
+    course: Course,
+    *,
+    is_last: bool,
+    low_pass_again: bool,
+) -> Maps:
+    """Reconstruct both halves, and make references of them; at last, one map of both.
+
+    Parameters
+    ----------
+    slices
+        Of halves 1 and 2; empty afterwards.
+    inputs
+        Symmetry, mask and grid.
+    params
+        Prior, T, joining and solvent.
+    course
+        The resolution so far.
+    is_last
+        Whether the halves are joined for good.
+    low_pass_again
+        Whether references are cut to the initial resolution once more, as after a first iteration by
+        cross-correlation.
+    """
+    first, second = (symmetrise(HalfSums.of(sums), inputs.symmetry) for sums in slices)
+    resolution = inputs.box * inputs.voxel_size / course.resolution_shell
+    join_halves(
+        first, second, joined_shell(params.low_resolution_join, resolution, inputs.box, inputs.voxel_size)
+    )
+    agreement = fsc(first, second)
+    if is_last:
+        unfiltered = tuple(_array(unfiltered_map(half)) for half in (first, second))
+        both = first.plus(second)
+        del first, second
+        reconstruction, curves = _reconstruction(both, agreement, inputs, params, half=None)
+        joined = prior_of(params)([reconstruction])[0].map
+        return Maps(agreement, curves.ssnr, (curves, curves), (), joined=_array(joined), unfiltered=unfiltered)
+
+    halves = (
+        _reconstruction(first, agreement, inputs, params, half=1),
+        _reconstruction(second, agreement, inputs, params, half=2),
+    )
+    references = prior_of(params)([reconstruction for reconstruction, _ in halves])
+    maps = [
+        _as_reference(reference.map, inputs, params, low_pass_again=low_pass_again) for reference in references
+    ]
+    before = tuple(
+        None if reference.map_before is reference.map else _array(reference.map_before)
+        for reference in references
+    )
+    curves_of = (halves[0][1], halves[1][1])
+    return Maps(agreement, curves_of[0].ssnr, curves_of, tuple(maps), before)
+
+
+def _reconstruction(
+    sums: HalfSums,
+    agreement: NDArray[np.float64],
+    inputs: Inputs,
+    params: RefineParameters,
+    *,
+    half: Literal[1, 2] | None,
+) -> tuple[Reconstruction, MapCurves]:
+    """Return what a prior is given of one half, or of both."""
+    weight = mean_weight(sums)
+    tau2 = tau2_from_fsc(
+        agreement, weight, tau_fudge=params.tau_fudge, padding=params.padding, is_last=half is None
+    )
+    reconstruction = Reconstruction(
+        sums,
+        agreement,
+        tau2,
+        inputs.voxel_size,
+        params.diameter,
+        tau_fudge=params.tau_fudge,
+        mask=None if inputs.mask is None else torch.from_numpy(inputs.mask),
+        symmetry=inputs.symmetry.name,
+        half=half,
+        is_last=half is None,
+    )
+    each = params.padding**3 * weight
+    sigma2 = np.divide(1.0, each, out=np.zeros_like(each), where=each > 0)
+    curves = MapCurves(
+        agreement, ssnr(tau2, weight, padding=params.padding), tau2, sigma2, coverage(sums, tau2)
+    )
+    return reconstruction, curves
+
+
+def coverage(sums: HalfSums, tau2: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the share of each shell's components in which the data outweighs the prior: p³Wτ² ≥ 1."""
+    grid = sums.grid
+    last = grid.last_shell + 1
+    least = np.divide(1.0, grid.padding**3 * tau2, out=np.full_like(tau2, np.inf), where=tau2 > 0)
+    threshold = torch.full((last + 1,), np.inf, dtype=torch.float32)
+    threshold[:last] = torch.from_numpy(least[:last])
+    threshold = threshold.to(sums.weight.device)
+    seen = torch.zeros(last + 1, dtype=torch.float64)
+    count = torch.zeros(last + 1, dtype=torch.float64)
+    for planes in grid.plane_blocks():
+        shell = grid.shells(planes, sums.weight.device).clamp_(max=last)
+        has = (sums.weight[planes] >= threshold[shell]).double().flatten()
+        seen += torch.bincount(shell.flatten(), has, minlength=last + 1).cpu()
+        count += torch.bincount(shell.flatten(), minlength=last + 1).cpu()
+    share = np.zeros(len(tau2))
+    share[:last] = (seen / count.clamp(min=1))[:last].numpy()
+    return share
+
+
+def _as_reference(volume: Tensor, inputs: Inputs, params: RefineParameters, *, low_pass_again: bool) -> Map:
+    if low_pass_again:
+        shell = shell_at(params.initial_lowpass, inputs.box, inputs.voxel_size)
+        volume = lowpass_at_shell(volume, shell)
+    if params.flatten_solvent:
+        mask = None if inputs.mask is None else torch.from_numpy(inputs.mask).to(volume.device)
+        volume = flatten_solvent(
+            volume, voxel_size=inputs.voxel_size, diameter_angstrom=params.diameter, mask=mask
+        )
+    return _array(volume)
+
+
+def _array(volume: Tensor) -> Map:
+    values: Map = volume.cpu().numpy().astype(np.float32, copy=False)
+    return values

@@ -1,0 +1,182 @@
+"""What the events of a refinement say and carry."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from blushcore.jobs.refine.expectation_inputs import poses_searched
+from blushcore.jobs.refine.loop import Iteration, Refinement
+from blushcore.jobs.refine.outputs import ParticleFile, history_map, iteration_prefix, map_file
+from blushcore.jobs.refine.parameters import RefineParameters
+from blushcore.jobs.refine.star_files import (
+    Blocks,
+    Grid,
+    StarFile,
+    data_columns,
+    model_blocks,
+    optimiser_blocks,
+    sampling_blocks,
+)
+from blushcore.jobs.refine.state import HALVES, RefineState
+from blushcore.protocol import Artefact
+from blushcore.shells import HALF_MAP_THRESHOLD, resolution
+
+_FSC_DECIMALS = 4
+
+
+def figures_of(done: Iteration, refinement: Refinement, why: str) -> dict[str, Any]:
+    """Return the figures of an iteration, JSON values with the unit in the name.
+
+    ``resolution_angstrom`` is where the halves' FSC falls below 0.143, without a mask; the decisions go by
+    ``resolution_in_use_angstrom``, where the map's signal-to-noise ratio falls to 1.
+    """
+    plan, state, box = done.plan, done.state, refinement.inputs.box
+    sampling, course, size = plan.sampling, state.course, box * refinement.inputs.voxel_size
+    by_fsc = resolution(done.maps.fsc, size, HALF_MAP_THRESHOLD)
+    accuracy, search = plan.accuracy, course.search
+    figures = {
+        "resolution_angstrom": by_fsc.angstrom,
+        "resolution_in_use_angstrom": size / course.resolution_shell,
+        "is_last": plan.is_last,
+        "current_size": sampling.current_size,
+        "coarse_size": sampling.coarse_size,
+        "healpix_order": search.healpix_order,
+        "angular_step_deg": search.step_deg,
+        "fine_angular_step_deg": search.fine_step_deg,
+        "local_search": search.is_local,
+        "offset_range_angstrom": search.offset_range_angstrom,
+        "offset_step_angstrom": search.offset_step_angstrom,
+        "poses_per_image": poses_searched(sampling),
+        "significant_poses": float(state.poses.significant.mean()),
+        "accuracy_angle_deg": accuracy.angle_deg if accuracy else math.nan,
+        "accuracy_offset_angstrom": accuracy.offset_angstrom if accuracy else math.nan,
+        "change_angle_deg": course.changes.angle_deg,
+        "change_offset_angstrom": course.changes.offset_angstrom,
+        "iterations_without_gain": course.iterations_without_gain,
+        "iterations_without_change": course.iterations_without_change,
+        "mean_p_max": course.mean_p_max,
+        "sigma_offset_angstrom": float(np.mean([half.offset_sigma_angstrom for half in state.halves])),
+        "mean_norm": float(np.mean([half.mean_norm for half in state.halves])),
+        "seconds": round(state.seconds_of_iteration, 2),
+        "seconds_in_all": round(state.seconds, 2),
+        "stage_seconds": {name: round(seconds, 2) for name, seconds in done.stages.items()},
+        "fsc": [round(float(value), _FSC_DECIMALS) for value in done.maps.fsc],
+        "box": box,
+        "voxel_size_angstrom": refinement.inputs.voxel_size,
+    }
+    if why:
+        figures["why"] = why
+    return figures
+
+
+def first_artefacts(refinement: Refinement, params: RefineParameters) -> tuple[Artefact, ...]:
+    """Return what is handed out before the first iteration: the reference as it is begun with."""
+    inputs = refinement.inputs
+    reference = history_map(
+        "reference",
+        f"{iteration_prefix(0)}_class001.mrc",
+        inputs.reference,
+        inputs.voxel_size,
+        inputs.box,
+        params.keep,
+    )
+    return (reference,)
+
+
+def iteration_artefacts(
+    done: Iteration, refinement: Refinement, params: RefineParameters, project: Path
+) -> tuple[Artefact, ...]:
+    """Return the files of an iteration; `project` is what paths in RELION's files are relative to."""
+    inputs, plan, state = refinement.inputs, done.plan, done.state
+    prefix, size = iteration_prefix(plan.iteration), plan.sampling.current_size
+    maps: list[Artefact] = []
+    stars: dict[str, Blocks] = {}
+    for half, reference, unfiltered in zip(HALVES, done.maps.references, done.maps.before_prior, strict=True):
+        name = f"{prefix}_half{half}_class001"
+        maps.append(history_map(f"half{half}", f"{name}.mrc", reference, inputs.voxel_size, size, params.keep))
+        if unfiltered is not None:
+            maps.append(
+                history_map(
+                    f"half{half}_before_prior",
+                    f"{name}_before_prior.mrc",
+                    unfiltered,
+                    inputs.voxel_size,
+                    size,
+                    params.keep,
+                )
+            )
+        stars[f"half{half}_model"] = _model(done, refinement, params, half, f"{name}.mrc")
+    stars["sampling"] = _sampling(done, params)
+    stars["optimiser"] = optimiser_blocks(
+        params,
+        plan.iteration,
+        state.course,
+        plan.accuracy,
+        coarse_size=plan.sampling.coarse_size,
+        box_resolution=inputs.box * inputs.voxel_size,
+        prefix=prefix,
+    )
+    files = [StarFile(role, f"{prefix}_{role}.star", blocks, project) for role, blocks in stars.items()]
+    data = ParticleFile("data", f"{prefix}_data.star", data_columns(inputs.table, state.poses))
+    return (*maps, data, *files)
+
+
+def final_artefacts(
+    done: Iteration, refinement: Refinement, params: RefineParameters, project: Path
+) -> tuple[Artefact, ...]:
+    """Return the final files; `done` is the last iteration."""
+    inputs, maps = refinement.inputs, done.maps
+    assert maps.joined is not None
+    unfiltered = [
+        map_file(f"half{half}_unfil", f"run_half{half}_class001_unfil.mrc", data, inputs.voxel_size)
+        for half, data in zip(HALVES, maps.unfiltered, strict=True)
+    ]
+    model = _model(done, refinement, params, 0, "run_class001.mrc")
+    return (
+        map_file("map", "run_class001.mrc", maps.joined, inputs.voxel_size),
+        *unfiltered,
+        ParticleFile("data", "run_data.star", data_columns(inputs.table, done.state.poses)),
+        StarFile("model", "run_model.star", model, project),
+        StarFile("sampling", "run_sampling.star", _sampling(done, params), project),
+    )
+
+
+def _sampling(done: Iteration, params: RefineParameters) -> Blocks:
+    directions = done.plan.sampling.orientations.directions_deg.numpy()
+    return sampling_blocks(params, done.state.course, done.state.perturbation, directions)
+
+
+def _model(
+    done: Iteration, refinement: Refinement, params: RefineParameters, half: int, reference_name: str
+) -> Blocks:
+    """Return the model of half 1 or 2; 0: of both, whose image model is that of half 1."""
+    inputs, which = refinement.inputs, max(half - 1, 0)
+    likelihoods = done.log_likelihood
+    return model_blocks(
+        params=params,
+        table=inputs.table,
+        grid=Grid(inputs.box, inputs.voxel_size, done.plan.sampling.current_size),
+        course=done.state.course,
+        model=done.state.halves[which],
+        curves=done.maps.curves[which],
+        accuracy=done.plan.accuracy,
+        log_likelihood=likelihoods[half - 1] if half else sum(likelihoods),
+        reference_name=reference_name,
+        halves=(half,) if half else HALVES,
+    )
+
+
+def summary(state: RefineState, figures: dict[str, Any]) -> dict[str, Any]:
+    """Return the figures of a finished refinement."""
+    kept = ("resolution_angstrom", "resolution_in_use_angstrom", "mean_p_max", "angular_step_deg", "fsc")
+    return {
+        "iterations": state.iteration,
+        **{name: figures[name] for name in kept},
+        "box": figures["box"],
+        "voxel_size_angstrom": figures["voxel_size_angstrom"],
+        "seconds_in_all": figures["seconds_in_all"],
+    }

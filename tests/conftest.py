@@ -21,6 +21,10 @@ from pathlib import Path
 
 import pytest
 
+# pytest-qt takes another Qt binding first than qtpy, and so napari, where both are installed.
+os.environ.setdefault("QT_API", "pyqt6" if importlib.util.find_spec("PyQt6") else "pyside6")
+os.environ.setdefault("PYTEST_QT_API", os.environ["QT_API"])
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED_DATA = Path(os.environ.get("BLUSH_SHARED_DATA", REPOSITORY.parent / "shared" / "data"))
 

@@ -213,6 +213,7 @@ class SplitView:
         self._take_contrast_of_2d()
         for layer in self._pair:
             layer.name_overlay.visible = False
+        self.viewer.reset_view()
 
     def _link_contrast(self) -> None:
         from napari.experimental import link_layers

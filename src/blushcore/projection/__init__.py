@@ -16,6 +16,7 @@ from blushcore.projection.grid import (
     sums_bytes,
 )
 from blushcore.projection.slice_sums import SliceSums
+from blushcore.projection.threads import use_torch_threads
 
 __all__ = [
     "FourierVolume",
@@ -26,4 +27,5 @@ __all__ = [
     "sinc_squared",
     "slices_bytes",
     "sums_bytes",
+    "use_torch_threads",
 ]

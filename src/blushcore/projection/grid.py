@@ -70,11 +70,16 @@ class PaddedGrid:
         return math.prod(self.shape)
 
     def shells(self, planes: slice, device: torch.device | str = "cpu") -> Tensor:
-        """Return ``round(|k|/p)`` of some z planes, int64 ``(planes, 2·reach + 1, reach + 1)``."""
-        full = torch.arange(-self.reach, self.reach + 1, device=device)
-        half = full[self.reach :]
-        squared = full[planes, None, None] ** 2 + full[:, None] ** 2 + half**2
-        return torch.floor(squared.double().sqrt() / self.padding + 0.5).long()
+        """Return the shell of each component of some z planes, int64 ``(planes, 2·reach + 1, reach + 1)``.
+
+        It is ``round(|k|/p)``, halves rounded up, and ``last_shell + 1`` for all beyond the radius
+        ``p·last_shell``: slices end there, and what lies outside has only part of its neighbours.
+        """
+        full = torch.arange(-self.reach, self.reach + 1, dtype=torch.float32, device=device).square()
+        squared = full[planes, None, None] + full[:, None] + full[self.reach :]  # whole, exact in float32
+        beyond = squared > (self.padding * self.last_shell) ** 2
+        shells = squared.sqrt_().div_(self.padding).add_(0.5).long()
+        return shells.masked_fill_(beyond, self.last_shell + 1)
 
     def plane_blocks(self) -> Iterator[slice]:
         """Yield slices of z planes that together cover the transform, each some tens of megabytes."""

@@ -109,6 +109,12 @@ class SliceSums:
         self.data += other.data.to(self.device)
         self.weight += other.weight.to(self.device)
 
+    def take(self) -> tuple[Tensor, Tensor]:
+        """Hand over data and weight without copying; the sums are empty afterwards, and no longer of use."""
+        taken = self.data, self.weight
+        self.data, self.weight = self.data.new_empty(0), self.weight.new_empty(0)
+        return taken
+
     def _insert_compiled(self, rotations: Tensor, points: SlicePoints, data: Tensor, weights: Tensor) -> None:
         use_torch_threads()
         planes, rows, columns = self.grid.shape

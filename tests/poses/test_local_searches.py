@@ -25,9 +25,10 @@ def random_views(count: int) -> torch.Tensor:
 
 
 def lists(local: LocalOrientations) -> list[dict[int, float]]:
-    bounds = list(zip(local.starts[:-1], local.starts[1:], strict=True))
+    bounds = list(zip(local.start[:-1], local.start[1:], strict=True))
     return [
-        dict(zip(local.indices[a:b].tolist(), local.log_prior[a:b].tolist(), strict=True)) for a, b in bounds
+        dict(zip(local.orientations[a:b].tolist(), local.log_prior[a:b].tolist(), strict=True))
+        for a, b in bounds
     ]
 
 
@@ -71,9 +72,8 @@ def test_they_are_those_within_three_sigmas_of_a_mate(
 def test_at_the_equator_psi_is_what_differs() -> None:
     grid = OrientationGrid(3, SymmetryGroup.of("C1"))
     rot = grid.directions_deg[(grid.directions_deg[:, 1] - 90).abs() < 1e-6][3, 0]
-    at_psi_90 = euler_to_matrix(torch.tensor([rot, 90.0, 90.0]))
-    local = nearby_orientations(grid, at_psi_90[None], 4.0, 7.5)
-    angles = grid.euler_deg(local.indices)
+    local = grid.nearby(torch.tensor([[rot, 90.0, 90.0]]), 4.0, 7.5)
+    angles = grid.euler_deg(local.orientations)
     on_it = (angles[:, 1] - 90).abs() < 1e-6
     likeliest = local.log_prior.argmax()
     torch.testing.assert_close(angles[likeliest, 2], torch.tensor(90.0, dtype=torch.float64))
@@ -87,13 +87,13 @@ def test_each_images_probabilities_sum_to_one(monkeypatch: pytest.MonkeyPatch) -
     grid = OrientationGrid(4, SymmetryGroup.of("D3"), -0.2)
     views = random_views(40)
     local = nearby_orientations(grid, views, grid.step_deg, grid.step_deg)
-    image = torch.repeat_interleave(torch.arange(len(views)), local.starts.diff())
+    image = torch.repeat_interleave(torch.arange(len(views)), local.start.diff())
     totals = torch.zeros(len(views), dtype=torch.float64).index_add_(0, image, local.log_prior.double().exp())
     torch.testing.assert_close(totals, torch.ones_like(totals), atol=1e-5, rtol=0)
-    far = angular_distance_deg(grid.rotations(local.indices), views[image], grid.symmetry)
+    far = angular_distance_deg(grid.rotations(local.orientations), views[image], grid.symmetry)
     assert far.max() < 3 * math.sqrt(2) * grid.step_deg
     alone = nearby_orientations(grid, views[33:34], grid.step_deg, grid.step_deg)
-    assert torch.equal(alone.indices, local.indices[local.starts[33] : local.starts[34]])
+    assert torch.equal(alone.orientations, local.orientations[local.start[33] : local.start[34]])
 
 
 @pytest.mark.parametrize("name", ["C1", "C3", "I1"])
@@ -101,17 +101,17 @@ def test_where_none_is_that_near_the_nearest_is_taken(name: str) -> None:
     grid = OrientationGrid(2, SymmetryGroup.of(name), 0.5)
     views = random_views(30)
     local = nearby_orientations(grid, views, 0.01, 0.01)
-    assert local.starts.diff().tolist() == [1] * 30
+    assert local.start.diff().tolist() == [1] * 30
     assert (local.log_prior == 0).all()
-    taken = angular_distance_deg(grid.rotations(local.indices), views, grid.symmetry)
+    taken = angular_distance_deg(grid.rotations(local.orientations), views, grid.symmetry)
     assert taken.max() < 1.7 * grid.step_deg
 
 
 def test_no_images_have_no_orientations() -> None:
     grid = OrientationGrid(1, SymmetryGroup.of("C2"))
     local = nearby_orientations(grid, torch.zeros(0, 3, 3), 5, 5)
-    assert local.starts.tolist() == [0]
-    assert len(local.indices) == len(local.log_prior) == 0
+    assert local.start.tolist() == [0]
+    assert len(local.orientations) == len(local.log_prior) == 0
 
 
 def test_sigmas_are_above_zero() -> None:

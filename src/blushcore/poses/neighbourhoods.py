@@ -33,16 +33,16 @@ class LocalOrientations:
 
     Attributes
     ----------
-    starts
-        int64 ``(N + 1,)``: image i has the entries ``starts[i]`` to ``starts[i + 1]``, at least one.
-    indices
+    start
+        int64 ``(N + 1,)``: image i has the entries ``start[i]`` to ``start[i + 1]``, at least one.
+    orientations
         Coarse orientations of the grid, int64 ``(E,)``, ascending for each image.
     log_prior
         Natural logarithm of the prior, float32 ``(E,)``; each image's probabilities sum to 1.
     """
 
-    starts: Tensor
-    indices: Tensor
+    start: Tensor
+    orientations: Tensor
     log_prior: Tensor
 
 

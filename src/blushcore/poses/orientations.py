@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import healpix
 import numpy as np
@@ -23,6 +24,9 @@ from torch import Tensor
 
 from blushcore.poses.euler import euler_to_matrix, matrix_to_euler
 from blushcore.poses.symmetry import SymmetryGroup
+
+if TYPE_CHECKING:
+    from blushcore.poses.neighbourhoods import LocalOrientations
 
 DIRECTION_CHILDREN = 4
 PSI_CHILDREN = 2
@@ -137,6 +141,13 @@ class OrientationGrid:
     def euler_deg(self, indices: Tensor, oversampling: int = 0) -> Tensor:
         """Return rot, tilt, psi in degrees, float64 ``(…, 3)``, as searched: perturbation included."""
         return matrix_to_euler(self.rotations(indices, oversampling, dtype=torch.float64))
+
+    def nearby(self, angles_deg: Tensor, sigma_direction_deg: float, sigma_psi_deg: float) -> LocalOrientations:
+        """List the orientations near rot, tilt, psi ``(N, 3)`` in degrees, as `nearby_orientations` does."""
+        from blushcore.poses.neighbourhoods import nearby_orientations  # it needs this module
+
+        rotations = euler_to_matrix(angles_deg.double())
+        return nearby_orientations(self, rotations, sigma_direction_deg, sigma_psi_deg)
 
     def perturbing_rotation(self) -> Tensor:
         """Return the rotation that `perturbation` puts to the right of each orientation, float64 ``(3, 3)``."""

@@ -13,12 +13,11 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
+from blushcore.volumes.transforms import from_half_spectrum, half_spectrum
 from blushcore.volumes.volume import Triple
 
 VoxelSize: TypeAlias = float | Triple
 """Å, one number for all axes or one along each of (z, y, x)."""
-
-_AXES = (-3, -2, -1)
 
 
 def lowpass(volume: Tensor, resolution: float, voxel_size: VoxelSize, *, edge_shells: float = 2.0) -> Tensor:
@@ -89,7 +88,6 @@ def _weighted(volume: Tensor, voxel_size: VoxelSize, weight: Callable[[Tensor], 
     kz = torch.fft.fftfreq(z, dz, **on).view(-1, 1, 1)
     ky = torch.fft.fftfreq(y, dy, **on).view(-1, 1)
     kx = torch.fft.rfftfreq(x, dx, **on)
-    spectrum = torch.fft.rfftn(volume.to(working), dim=_AXES)
+    spectrum = half_spectrum(volume.to(working))
     spectrum *= weight(kz**2 + (ky**2 + kx**2))
-    filtered: Tensor = torch.fft.irfftn(spectrum, s=(z, y, x), dim=_AXES)
-    return filtered.to(volume.dtype)
+    return from_half_spectrum(spectrum, (z, y, x)).to(volume.dtype)

@@ -11,6 +11,8 @@ import math
 import torch
 from torch import Tensor
 
+from blushcore.volumes.transforms import from_half_spectrum, half_spectrum
+
 _AXES = (-3, -2, -1)
 _HALF_PRECISION = (torch.float16, torch.bfloat16)
 
@@ -38,11 +40,10 @@ def fourier_resample(volume: Tensor, shape: tuple[int, int, int]) -> Tensor:
     changed = [axis for axis in _AXES if shape[axis] != volume.shape[axis]]
     if not changed:
         return volume.clone()
-    spectrum = torch.fft.rfftn(values, dim=_AXES, norm="forward")  # 1/n here: values survive, not sums
+    spectrum = half_spectrum(values, norm="forward")  # 1/n here: values survive, not sums
     for axis in reversed(changed):  # x first: cutting it is a view
         spectrum = _resize(spectrum, axis, volume.shape[axis], shape[axis])
-    result: Tensor = torch.fft.irfftn(spectrum, s=shape, dim=_AXES, norm="forward")
-    return result.to(volume.dtype)
+    return from_half_spectrum(spectrum, shape, norm="forward").to(volume.dtype)
 
 
 def _resize(spectrum: Tensor, axis: int, n: int, m: int) -> Tensor:

@@ -1,8 +1,8 @@
 """The first look at every pose of a grid: which of them count at all.
 
-With noise that is Gaussian and independent in each component, the log-likelihood of an image X, given the slice
-S of the reference in some orientation and that X has to be moved by t, is up to a constant of the image (Scheres
-2012, J Mol Biol 415:406, eq. 5)
+With noise that is Gaussian and independent in each component, the log-likelihood of an image X, given the
+slice S of the reference in some orientation and that X has to be moved by t, is up to a constant of the image
+(Scheres 2012, J Mol Biol 415:406, eq. 5)
 
     ⟨CTF·Xᵗ/σ², S⟩ − ½⟨CTF²/σ², |S|²⟩
 
@@ -138,7 +138,7 @@ class DenseSearch:
             yield self._kept
             return
         count = self.plane.count
-        for columns in torch.arange(self._columns, device=self._volume.device).split(self._at_once):
+        for columns in torch.split(torch.arange(self._columns, device=self._volume.device), self._at_once):
             orientations = columns // self._half * self._grid.psi_count + columns % self._half
             slices = self._volume.slices_real(
                 self._grid.rotations(orientations), self.plane, magnification=self._magnification

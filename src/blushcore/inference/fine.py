@@ -290,7 +290,7 @@ def _children(indices: Tensor, count: int) -> Tensor:
 def _gather_with_power(
     slices: Tensor, rows: Tensor, image_of_row: Tensor, powers: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Return the rows of `slices` ``(K, 2P)`` (re, im alternating) and half their power as the image sees it."""
+    """Return rows of `slices` ``(K, 2P)`` (re, im alternating) and half their power as the images see it."""
     if slices.device.type != "cpu":
         gathered = slices[rows]
         power = gathered.view(len(rows), -1, 2).square().sum(-1)

@@ -54,7 +54,7 @@ def local_significant(
     images, offsets = len(angles_deg), len(ramps)
     all_offsets = torch.arange(offsets, device=device).repeat(images)
     offset_start = torch.arange(images + 1) * offsets
-    poses = PosesToCompare(near.indices.to(device), near.starts, all_offsets, offset_start, 0)
+    poses = PosesToCompare(near.orientations.to(device), near.start, all_offsets, offset_start, 0)
     values = compare(
         volume,
         grid,
@@ -66,7 +66,7 @@ def local_significant(
         correlate=sampling.first_iteration_cc,
         magnification=magnification,
     )
-    image_of = torch.repeat_interleave(torch.arange(images), near.starts.diff()).to(device)
+    image_of = torch.repeat_interleave(torch.arange(images), near.start.diff()).to(device)
     log_priors = near.log_prior.to(device)
     if not sampling.first_iteration_cc:
         values = (values.view(-1, offsets) + log_priors[:, None] + log_offset[image_of]).flatten()

@@ -70,7 +70,8 @@ class ImageModel:
     Attributes
     ----------
     noise_variance
-        σ²(s) of each optics group: variance of the real and of the imaginary part, float64 ``(n // 2 + 1,)`` each.
+        σ²(s) of each optics group, the variance of the real and of the imaginary part, float64
+        ``(n // 2 + 1,)`` each.
     scale
         Intensity scale of each scale group, float64.
     mean_norm
@@ -115,7 +116,8 @@ class Sampling:
     local
         Look only around each particle's last pose.
     first_iteration_cc
-        Compare by normalised correlation, and give the best pose all the weight: for references of unknown scale.
+        Compare by normalised correlation, and give the best pose all the weight: for references of unknown
+        scale.
     adaptive_fraction
         Share of the posterior that is kept after either look.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,6 +14,8 @@ from blushcore.poses import OrientationGrid
 from blushcore.projection import FourierVolume, SliceSums
 from blushcore.shells import PlaneComponents
 
+# Types of compiled functions know no starred arguments.
+add_rows: Any = ragged_kernels.add_posterior_sums
 _PARTS = 16
 """Into how many parts the components are cut for the threads."""
 
@@ -60,7 +63,7 @@ def add_posterior_sums(
 ) -> ResidualParts:
     """Add images to the reconstruction's sums: first over the offsets, then over images, then into the volume.
 
-    Each orientation is inserted once for all images of the tile (a posterior-weighted sum of images is a slice).
+    Each orientation is inserted once for all images of the tile: a posterior-weighted sum of images is a slice.
 
     Parameters
     ----------
@@ -157,10 +160,10 @@ def _add_rows(
 ) -> None:
     """See `ragged_kernels.add_posterior_sums`."""
     if slices.device.type == "cpu":
-        ragged_kernels.add_posterior_sums(
-            *(part.numpy() for part in (slices, rows, image_of_row, moved, weights)),
-            *(part.numpy() for part in (images.masked, images.unmasked, images.ctf, images.inverse_noise)),
-            *(part.numpy() for part in (data, weight, cross, power)),
+        add_rows(
+            *_arrays(slices, rows, image_of_row, moved, weights),
+            *_arrays(images.masked, images.unmasked, images.ctf, images.inverse_noise),
+            *_arrays(data, weight, cross, power),
             _PARTS,
         )
         return
@@ -172,3 +175,7 @@ def _add_rows(
     overlap = (shifted.real * own.real + shifted.imag * own.imag) * transfer
     cross.index_add_(0, image_of_row, overlap)
     power.index_add_(0, image_of_row, weights[:, None] * own.abs().square() * transfer.square())
+
+
+def _arrays(*tensors: Tensor) -> Any:
+    return tuple(tensor.numpy() for tensor in tensors)

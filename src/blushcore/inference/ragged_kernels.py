@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
-_OPTIONS = {
-    "cache": True,
-    "nogil": True,
-    "error_model": "numpy",
-    "fastmath": {"contract", "nsz", "arcp", "reassoc"},
-}
+Array = NDArray[Any]
+_FAST = {"contract", "nsz", "arcp", "reassoc"}
+"""What may be done to sums for speed: not to infinities, which stand for what does not count."""
 
 
-@numba.njit(parallel=True, **_OPTIONS)
-def gather_with_power(slices, rows, image_of_row, powers, gathered, halves):
+@numba.njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
+def gather_with_power(
+    slices: Array,
+    rows: Array,
+    image_of_row: Array,
+    powers: Array,
+    gathered: Array,
+    halves: Array,
+) -> None:
     """Copy the rows of `slices` ``(U, 2P)`` (re, im alternating); halves[r] = ½ Σ powers[image] · |slice|²."""
     count = powers.shape[1]
     for r in numba.prange(len(rows)):
@@ -28,27 +35,27 @@ def gather_with_power(slices, rows, image_of_row, powers, gathered, halves):
         halves[r] = np.float32(0.5) * total
 
 
-@numba.njit(parallel=True, **_OPTIONS)
+@numba.njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
 def add_posterior_sums(
-    slices,
-    rows,
-    image_of_row,
-    moved,
-    weights,
-    masked,
-    unmasked,
-    ctf,
-    inverse_noise,
-    data,
-    weight,
-    cross,
-    power,
-    parts,
-):
+    slices: Array,
+    rows: Array,
+    image_of_row: Array,
+    moved: Array,
+    weights: Array,
+    masked: Array,
+    unmasked: Array,
+    ctf: Array,
+    inverse_noise: Array,
+    data: Array,
+    weight: Array,
+    cross: Array,
+    power: Array,
+    parts: int,
+) -> None:
     """Add the shares of images to the sums over their slices.
 
     slices: (K, P) complex64; rows (R,): which of them; image_of_row (R,): the image of each; moved (R, P):
-    posterior-weighted sum of the phase ramps of the offsets; weights (R,): sum of the posterior over the offsets.
+    posterior-weighted sum of the phase ramps of the offsets; weights (R,): sum of the posterior over them.
     data (K, P), weight (K, P): for the reconstruction; cross, power (B, P): of the residuals.
 
     Threads share the components, so that no two write to one place and the order of the sums is fixed.

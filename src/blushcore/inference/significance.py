@@ -7,11 +7,19 @@ narrow bins of their logarithm (0.007), and the last bin is taken whole: never f
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
-from blushcore.inference import significance_kernels as kernels
+from blushcore.inference import significance_kernels
+from blushcore.inference.significance_kernels import BINS, REACH
 from blushcore.inference.poses_kept import PosePairs, starts
+
+# Types of compiled functions know no starred arguments.
+dense_thresholds: Any = significance_kernels.dense_thresholds
+dense_marks: Any = significance_kernels.dense_marks
+dense_pairs: Any = significance_kernels.dense_pairs
 
 
 def dense_significant(
@@ -51,21 +59,21 @@ def dense_significant(
     offset_marks = torch.zeros(images, offsets, dtype=torch.bool, device=device)
     inputs = (real, imaginary, halves, log_column, log_offset)
     if device.type == "cpu":
-        arrays = tuple(value.numpy() for value in inputs)
+        arrays = _arrays(*inputs)
         threshold = torch.empty(images)
-        kernels.dense_thresholds(*arrays, fraction, correlate, threshold.numpy())
-        kernels.dense_marks(
+        dense_thresholds(*arrays, fraction, correlate, threshold.numpy())
+        dense_marks(
             *arrays, threshold.numpy(), correlate, half, orientation_marks.numpy(), offset_marks.numpy()
         )
         lists = _lists(orientation_marks, offset_marks)
         pairs = torch.zeros(int(lists[-1][-1]), dtype=torch.bool)
         orientations, orientation_start, offset_list, offset_start, pair_start = lists
-        kernels.dense_pairs(
+        dense_pairs(
             *arrays,
             threshold.numpy(),
             correlate,
             half,
-            *(part.numpy() for part in lists),
+            *_arrays(*lists),
             pairs.numpy(),
         )
     else:
@@ -108,13 +116,13 @@ def _cuts(values: Tensor, fraction: float) -> Tensor:
     """Return, for each row, the log-weight from which on the weights make up `fraction`."""
     high = values.amax(1, keepdim=True)
     below = high - values
-    bins = (below * (kernels.BINS / kernels.REACH)).clamp(max=kernels.BINS).long()
-    weights = torch.where(below < kernels.REACH, torch.exp(-below), 0.0).double()
-    sums = torch.zeros(len(values), kernels.BINS + 1, dtype=torch.float64, device=values.device)
+    bins = (below * (BINS / REACH)).clamp(max=BINS).long()
+    weights = torch.where(below < REACH, torch.exp(-below), 0.0).double()
+    sums = torch.zeros(len(values), BINS + 1, dtype=torch.float64, device=values.device)
     sums.scatter_add_(1, bins, weights)
     reached = sums.cumsum(1) >= fraction * sums.sum(1, keepdim=True)
     last = reached.int().argmax(1)
-    return (high[:, 0] - (last + 1) * (kernels.REACH / kernels.BINS)).float()
+    return (high[:, 0] - (last + 1) * (REACH / BINS)).float()
 
 
 def ragged_significant(values: Tensor, start: Tensor, fraction: float, *, only_best: bool) -> Tensor:
@@ -124,7 +132,9 @@ def ragged_significant(values: Tensor, start: Tensor, fraction: float, *, only_b
     """
     if values.device.type == "cpu":
         marks = torch.zeros(len(values), dtype=torch.bool)
-        kernels.ragged_significant(values.numpy(), start.numpy(), fraction, only_best, marks.numpy())
+        significance_kernels.ragged_significant(
+            values.numpy(), start.numpy(), fraction, only_best, marks.numpy()
+        )
         return marks
     parts = []
     for part in values.tensor_split(start[1:-1]):
@@ -136,6 +146,10 @@ def ragged_significant(values: Tensor, start: Tensor, fraction: float, *, only_b
 def column_of(orientations: Tensor, half: int) -> Tensor:
     """Return the slice of each orientation, or that of which it is the one turned by 180°."""
     return orientations // (2 * half) * half + orientations % (2 * half) % half
+
+
+def _arrays(*tensors: Tensor) -> Any:
+    return tuple(tensor.numpy() for tensor in tensors)
 
 
 def _lists(orientation_marks: Tensor, offset_marks: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:

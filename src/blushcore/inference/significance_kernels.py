@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
-_OPTIONS = {
-    "cache": True,
-    "nogil": True,
-    "error_model": "numpy",
-    "fastmath": {"contract", "nsz", "arcp", "reassoc"},
-}
+Array = NDArray[Any]
+_FAST = {"contract", "nsz", "arcp", "reassoc"}
+"""What may be done to sums for speed: not to infinities, which stand for what does not count."""
 
 REACH = 28.0
 """Log-weights this far below an image's best are nothing: millions of them sum to less than 1e-6 of it."""
@@ -20,8 +19,17 @@ BINS = 4096
 _PER_BIN = BINS / REACH
 
 
-@numba.njit(parallel=True, **_OPTIONS)
-def dense_thresholds(real, imaginary, halves, log_column, log_offset, fraction, correlate, threshold):
+@numba.njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
+def dense_thresholds(
+    real: Array,
+    imaginary: Array,
+    halves: Array,
+    log_column: Array,
+    log_offset: Array,
+    fraction: float,
+    correlate: bool,
+    threshold: Array,
+) -> None:
     """Set, for each image, the log-weight from which on poses count.
 
     The log-weight of an offset t and a slice h is ``real + imaginary − halves + priors``; with ``− imaginary``
@@ -62,10 +70,19 @@ def dense_thresholds(real, imaginary, halves, log_column, log_offset, fraction, 
         threshold[b] = high + _cut(sums, fraction)
 
 
-@numba.njit(parallel=True, **_OPTIONS)
+@numba.njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
 def dense_marks(
-    real, imaginary, halves, log_column, log_offset, threshold, correlate, half, orientation_marks, offset_marks
-):
+    real: Array,
+    imaginary: Array,
+    halves: Array,
+    log_column: Array,
+    log_offset: Array,
+    threshold: Array,
+    correlate: bool,
+    half: int,
+    orientation_marks: Array,
+    offset_marks: Array,
+) -> None:
     """Mark the orientations ``(B, O)`` and offsets ``(B, T)`` that have a weight from the threshold on.
 
     `half` is half the number of in-plane angles: slice h is of orientation ``h // half · 2 half + h % half``.
@@ -94,23 +111,23 @@ def dense_marks(
                         orientation_marks[b, o + half] = True
 
 
-@numba.njit(parallel=True, **_OPTIONS)
+@numba.njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
 def dense_pairs(
-    real,
-    imaginary,
-    halves,
-    log_column,
-    log_offset,
-    threshold,
-    correlate,
-    half,
-    orientations,
-    orientation_start,
-    offset_list,
-    offset_start,
-    pair_start,
-    pairs,
-):
+    real: Array,
+    imaginary: Array,
+    halves: Array,
+    log_column: Array,
+    log_offset: Array,
+    threshold: Array,
+    correlate: bool,
+    half: int,
+    orientations: Array,
+    orientation_start: Array,
+    offset_list: Array,
+    offset_start: Array,
+    pair_start: Array,
+    pairs: Array,
+) -> None:
     """Fill, for each image, the table (own orientations × own offsets) of the pairs that count."""
     for b in numba.prange(len(orientation_start) - 1):
         place = pair_start[b]
@@ -130,8 +147,14 @@ def dense_pairs(
                 place += 1
 
 
-@numba.njit(parallel=True, **_OPTIONS)
-def ragged_significant(values, start, fraction, only_best, significant):
+@numba.njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
+def ragged_significant(
+    values: Array,
+    start: Array,
+    fraction: float,
+    only_best: bool,
+    significant: Array,
+) -> None:
     """Mark what counts in the flat log-weights `values` of each image, ``start[b]`` to ``start[b + 1]``."""
     for b in numba.prange(len(start) - 1):
         high = np.float32(-np.inf)
@@ -151,8 +174,17 @@ def ragged_significant(values, start, fraction, only_best, significant):
             significant[i] = values[i] - high >= cut
 
 
-@numba.njit(parallel=True, **_OPTIONS)
-def normalise(values, start, fraction, only_best, best, p_max, log_sum, kept):
+@numba.njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
+def normalise(
+    values: Array,
+    start: Array,
+    fraction: float,
+    only_best: bool,
+    best: Array,
+    p_max: Array,
+    log_sum: Array,
+    kept: Array,
+) -> None:
     """Turn the flat log-weights of each image into weights that sum to 1, those that do not count into 0.
 
     Sets for each image the index of the best one, its weight, the log of the sum before normalisation, and the
@@ -197,7 +229,10 @@ def normalise(values, start, fraction, only_best, best, p_max, log_sum, kept):
 
 
 @numba.njit(cache=True, nogil=True)
-def _cut(sums, fraction):
+def _cut(
+    sums: Array,
+    fraction: float,
+) -> float:
     """Return the log-weight, relative to the best, from which on the weights make up `fraction` of all."""
     goal = fraction * sums.sum()
     reached = 0.0
@@ -208,19 +243,19 @@ def _cut(sums, fraction):
     return -REACH
 
 
-@numba.njit(parallel=True, **_OPTIONS)
+@numba.njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
 def add_priors(
-    values,
-    start,
-    pairs,
-    pair_start,
-    log_orientation,
-    orientation_start,
-    offsets,
-    offset_start,
-    log_offset,
-    none,
-):
+    values: Array,
+    start: Array,
+    pairs: Array,
+    pair_start: Array,
+    log_orientation: Array,
+    orientation_start: Array,
+    offsets: Array,
+    offset_start: Array,
+    log_offset: Array,
+    none: bool,
+) -> None:
     """Add the log-priors to the fine log-likelihoods; −∞ to children of pairs that do not count.
 
     values: flat, each image's table (8 children × orientations, 4 children × offsets) from ``start[b]`` on;

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from blushcore.inference import significance_kernels
-from blushcore.inference.significance_kernels import BINS, REACH
 from blushcore.inference.poses_kept import PosePairs, starts
+from blushcore.inference.significance_kernels import BINS, REACH
 
 # Types of compiled functions know no starred arguments.
 dense_thresholds: Any = significance_kernels.dense_thresholds

@@ -29,10 +29,18 @@ class Stage:
         if theme is not None:
             self.viewer.theme = theme
         self.viewer.window.resize(*WINDOW_PX)
-        _, self.widget = self.viewer.window.add_plugin_dock_widget("napari-blush", "Denoise map")
+        self.widget = self._open_from_menu("Denoise map")
         self.session = self.widget.session
         self.pictures: list[Any] = []
         self.session.picture_came.connect(self.pictures.append)
+
+    def _open_from_menu(self, title: str) -> Any:
+        window = self.viewer.window
+        window.plugins_menu.aboutToShow.emit()
+        (blush,) = [action.menu() for action in window.plugins_menu.actions() if action.text() == "Blush"]
+        (entry,) = [action for action in blush.actions() if action.text() == title]
+        entry.trigger()
+        return window.dock_widgets[f"{title} (Blush)"]
 
     def let_pass(self, seconds: float) -> None:
         """Let Qt work for a while."""

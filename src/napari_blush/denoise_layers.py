@@ -22,7 +22,7 @@ from napari_blush.panels.display import Mode
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-    from napari.layers import Image
+    from napari.layers import Image, Layer
 
 KEY = "denoise"
 """What the keys of this module's layers begin with."""
@@ -104,6 +104,10 @@ class DenoiseLayers:
     def denoised(self) -> Image | None:
         """The layer of the denoised map, if there is one."""
         return find_map(self._viewer, self._key("map"))
+
+    def is_denoised_map(self, layer: Layer) -> bool:
+        """Whether a layer, perhaps removed by now, shows the denoised map."""
+        return bool(layer.metadata.get(METADATA, {}).get("key") == self._key("map"))
 
     @property
     def split(self) -> SplitView | None:

@@ -203,6 +203,7 @@ class DenoiseWidget(QWidget):
         self._connections = Connections()
         for emitter in (*view_events(self._viewer), self._viewer.dims.events.current_step):
             self._connections.connect(emitter, self._on_view)
+        self._connections.connect(self._viewer.layers.events.removed, self._on_removed)
         application = QApplication.instance()
         assert application is not None
         application.aboutToQuit.connect(self.shut_down)
@@ -481,6 +482,11 @@ class DenoiseWidget(QWidget):
     def _on_view(self, event: Any = None) -> None:
         if not self._follow.isActive():
             self._follow.start()
+
+    def _on_removed(self, event: Any) -> None:
+        """End a preview whose layer was removed."""
+        if self.session.state is State.PREVIEWING and self.layers.is_denoised_map(unwrapped(event.value)):
+            self.preview(False)
 
     def _look(self) -> None:
         layer = self.inputs.map_layer

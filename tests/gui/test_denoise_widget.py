@@ -182,7 +182,7 @@ def test_what_there_is_to_choose_from_and_the_memory_it_takes(open_widget, silen
 
 
 def test_the_slice_in_view_is_followed(open_widget, silent):
-    from worker_stand_ins import pump
+    from worker_stand_ins import wait_until
 
     viewer, widget = open_widget(silent)
     add_map(viewer, blob())
@@ -192,15 +192,12 @@ def test_the_slice_in_view_is_followed(open_widget, silent):
     assert (request.mode, request.focus.axis) == ("preview", 0)
     for index in (3, 4, 5):
         viewer.dims.set_current_step(0, index)
-    pump(0.15)
-    assert widget.session._focus.index == 5
+    wait_until(lambda: widget.session._focus.index == 5)
     viewer.dims.order = (2, 0, 1)
     viewer.dims.set_current_step(2, 7)
-    pump(0.15)
-    assert (widget.session._focus.axis, widget.session._focus.index) == (2, 7)
+    wait_until(lambda: (widget.session._focus.axis, widget.session._focus.index) == (2, 7))
     viewer.dims.ndisplay = 3
-    pump(0.15)
-    assert widget.session._focus is None
+    wait_until(lambda: widget.session._focus is None)
     assert "look at one in 2D" in widget.status.text.text()
 
 
@@ -243,6 +240,9 @@ def test_pictures_go_into_one_layer_in_place(open_widget, silent):
     assert data[16, 0, 0] == 18
     assert "preview" in layer.name
     np.testing.assert_array_equal(source.data, blob().data)  # the input is nobody's canvas
+    viewer.layers.remove(layer)
+    assert widget.session.state == "ready"  # nobody computes what is shown nowhere
+    assert not widget.preview_button.isChecked()
 
 
 def test_slice_in_view_of_moved_and_rolled_maps(make_viewer):
@@ -367,6 +367,38 @@ def test_from_a_map_to_a_saved_result(open_widget, random_weights, tmp_path):
     widget.shut_down()
     assert not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text()
     assert not folder.exists()
+
+
+def test_three_clicks_from_the_menu_to_a_denoised_map(make_viewer, monkeypatch, tmp_path):
+    """In napari's own menu, with the network that is shipped, on a part of the demo maps."""
+    from worker_stand_ins import wait_until
+
+    from blushcore.shipped import shipped_file
+    from napari_blush import samples
+
+    for half in (1, 2):
+        whole = read_map(shipped_file(f"demo/half{half}.mrc.gz"))
+        write_map(tmp_path / f"half{half}.mrc", whole.with_data(whole.data[32:64, 32:64, 32:64].copy()))
+    monkeypatch.setattr(samples, "shipped_file", lambda name: tmp_path / Path(name).stem.replace(".gz", ""))
+    viewer = make_viewer()
+    window = getattr(viewer, "__wrapped__", viewer).window
+    window.plugins_menu.aboutToShow.emit()
+    (blush,) = [action.menu() for action in window.plugins_menu.actions() if action.text() == "Blush"]
+    (entry,) = [action for action in blush.actions() if action.text() == "Denoise map"]
+
+    entry.trigger()
+    widget = window.dock_widgets["Denoise map (Blush)"]
+    widget = getattr(widget, "__wrapped__", widget)
+    try:
+        widget.status.sample_button.click()
+        wait_until(lambda: widget.session.state == "ready")
+        widget.denoise_button.click()
+        wait_until(lambda: "demo half 1 denoised" in viewer.layers and widget.layers.split is not None)
+        assert widget.session.state == "done"
+        name = "demo half 1"
+        assert not np.array_equal(viewer.layers[f"{name} denoised"].data, viewer.layers[name].data)
+    finally:
+        widget.shut_down()
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")

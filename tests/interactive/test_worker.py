@@ -240,6 +240,16 @@ def test_a_mask_that_is_none(shared_worker, noisy_map):
     assert "mask holds values" in shared_worker.until(Failed).problem
 
 
+def test_values_that_are_no_numbers(shared_worker, tmp_path):
+    values = np.zeros((8, 8, 8), np.float32)
+    values[1, 2, 3] = np.nan
+    np.save(tmp_path / "nan.npy", values)
+    shared_worker.tell(Load(key="nan", path=tmp_path / "nan.npy", voxel_size=VOXEL))
+    failed = shared_worker.until(Failed)
+    assert "nan at voxel x, y, z = 3, 2, 1" in failed.problem
+    assert failed.error_type == "BlushError"
+
+
 def test_garbage_is_answered_and_survived(new_worker, noisy_map):
     new_worker.until(Ready)
     new_worker.say(b'garbage\n\n{"request": "dance"}\n{"request": "load", "ke')
@@ -254,7 +264,8 @@ def test_it_ends_with_whoever_started_it(new_worker, noisy_map, settings):
     """In the middle of work, and leaves nothing behind."""
     new_worker.until(Ready)
     if hasattr(os, "nice"):
-        assert os.getpriority(os.PRIO_PROCESS, new_worker.process.pid) > os.getpriority(os.PRIO_PROCESS, 0)
+        mine = min(os.getpriority(os.PRIO_PROCESS, 0), 18)  # 19 is the nicest there is
+        assert os.getpriority(os.PRIO_PROCESS, new_worker.process.pid) > mine
     new_worker.tell(
         Load(key="m", path=noisy_map[0], voxel_size=VOXEL),
         Denoise(id="1", key="m", settings=settings),

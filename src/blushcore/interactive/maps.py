@@ -121,4 +121,12 @@ def _read(request: Load) -> Volume:
         raise BlushError(f"{request.path} cannot be read as an array ({error}).") from error
     if array.ndim != 3:
         raise BlushError(f"A map has three axes; this array has {array.ndim}.", "Choose a single map.")
-    return Volume(np.ascontiguousarray(array, dtype=np.float32), request.voxel_size)
+    values = np.ascontiguousarray(array, dtype=np.float32)
+    if not np.isfinite(values).all():
+        z, y, x = np.argwhere(~np.isfinite(values))[0]
+        raise BlushError(
+            f"The map holds values that are not finite numbers; the first is {values[z, y, x]} "
+            f"at voxel x, y, z = {x}, {y}, {z}.",
+            "Find out where they come from; a map with such values cannot be used.",
+        )
+    return Volume(values, request.voxel_size)

@@ -130,6 +130,7 @@ def test_several_clusters_of_views_are_taken_with_unit_axes():
     [
         ({"resolution": 2.0}, "Use voxels of at most 1 Å"),
         ({"box": 32, "voxel_size": 0.5, "resolution": 4.0}, "does not fit the box"),
+        ({"voxel_size": 1e-6}, "GiB of memory, and .* are free"),
         ({"model": "nowhere.pdb"}, "There is no atomic model"),
     ],
 )

@@ -8,6 +8,7 @@ from blushcore.inference import Sampling
 from blushcore.jobs.refine.expectation_inputs import poses_searched
 
 _NOTABLE = 1.25
+_NOTABLE_SECONDS = 2.0
 
 
 def described(sampling: Sampling) -> dict[str, float]:
@@ -56,7 +57,9 @@ def why_changed(
             causes.append(f"{words} {before[name]:.0f} → {now[name]:.0f} px")
     ratio = seconds / max(seconds_before, 1e-3)
     how = ""
-    if ratio > _NOTABLE:
+    if abs(seconds - seconds_before) < _NOTABLE_SECONDS:
+        pass
+    elif ratio > _NOTABLE:
         how = f"{ratio:.2g}× slower than the iteration before"
     elif ratio < 1 / _NOTABLE:
         how = f"{1 / ratio:.2g}× faster than the iteration before"

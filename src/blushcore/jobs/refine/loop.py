@@ -260,8 +260,9 @@ class Refinement:
     ) -> RefineState:
         """Return the state after an iteration: models, poses, and the course of things."""
         poses, models = state.poses, []
+        references = maps.references or tuple(half.reference for half in state.halves)  # at last there are none
         for half, rows, sizes, (sums, results), reference in zip(
-            state.halves, self.rows, self.group_sizes, found, maps.references, strict=True
+            state.halves, self.rows, self.group_sizes, found, references, strict=True
         ):
             poses = self._with_results(poses, rows, results, half.mean_norm, params.norm_correction)
             model = updated_model(

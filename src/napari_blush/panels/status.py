@@ -49,7 +49,7 @@ class StatusCard(QFrame):
         self.open_button.setToolTip("Choose a map file: .mrc, .map, .ccp4, also compressed")
         self.sample_button = QPushButton("Demo half-maps")
         self.sample_button.setToolTip(
-            "Open the simulated half-maps that come with the plugin (4.5 Å, 96³ voxels)"
+            "Open the simulated half-maps that come with the plugin (96³ voxels of 1.5 Å)"
         )
         self._buttons = {
             self.cancel_button: self.cancel_clicked,

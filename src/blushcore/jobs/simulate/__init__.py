@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from blushcore.jobs.simulate.demo import DEMO_DIAMETER_ANGSTROM, demo_parameters, is_made
+from blushcore.jobs.simulate.demo import DEMO_DIAMETER_ANGSTROM, DEMO_SYMMETRY, demo_parameters, is_made
 from blushcore.jobs.simulate.file_names import output_names
 from blushcore.jobs.simulate.half_maps import half_map_events
 from blushcore.jobs.simulate.parameters import SimulateParameters, parse_views
@@ -13,6 +13,7 @@ from blushcore.protocol import Control, Event, Job, JobState, Started
 
 __all__ = [
     "DEMO_DIAMETER_ANGSTROM",
+    "DEMO_SYMMETRY",
     "JOB",
     "SimulateParameters",
     "demo_parameters",

@@ -11,21 +11,21 @@ from blushcore.shipped import shipped_file
 
 DEMO_DIAMETER_ANGSTROM = 120.0
 """Diameter of the mask to refine it with."""
+DEMO_SYMMETRY = "D3"
+"""Its symmetry, in RELION's setting."""
 
 
 def demo_parameters(folder: Path) -> SimulateParameters:
     """Return the parameters that make the built-in set in `folder`, in a few seconds and megabytes.
 
-    Images of the enzyme whose half-maps are the other demo data, in the same orientation: uridine
-    phosphorylase, six chains, 156 kDa.
+    Images of uridine phosphorylase, the enzyme of the demo half-maps: six chains of symmetry D3, 156 kDa.
     """
     return SimulateParameters(
         model=shipped_file("demo/truth.mrc.gz"),
         output=folder,
         kind="particles",
-        count=600,
-        voxel_size=3.0,
-        snr=1.0,
+        count=400,
+        snr=0.5,
         seed=3,
     )
 

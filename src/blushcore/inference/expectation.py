@@ -15,7 +15,7 @@ from torch import Tensor
 from blushcore.inference.coarse import DenseSearch, Weighted
 from blushcore.inference.fine import PosesToCompare, Posterior, compare, posterior
 from blushcore.inference.images import circular_mask, prepare_images
-from blushcore.inference.local import local_significant
+from blushcore.inference.local import local_significant, pose_order
 from blushcore.inference.model import ImageModel, ImageSource, Particles, Sampling
 from blushcore.inference.noise import noise_images
 from blushcore.inference.poses_kept import PosePairs
@@ -25,8 +25,9 @@ from blushcore.optics import aberration_phases, ctf
 from blushcore.projection import FourierVolume, SliceSums
 from blushcore.shells import PlaneComponents
 
-_LOCAL_TILE = 64
+_LOCAL_TILE = 192
 _LARGEST_TILE = 256
+_READ_AT_ONCE_BYTES = 128 << 20
 
 
 @dataclass(frozen=True)
@@ -98,11 +99,12 @@ def expectation(
         if len(mine) == 0:
             continue
         work = _GroupWork(volume, voxel_size_angstrom, particles, group, sampling, model, memory, seed)
-        for rows, images in source.batches(mine, work.tile):
+        for rows, images in source.batches(mine, work.read_at_once):
             at = torch.tensor([place_of_row[int(row)] for row in rows])
-            for count in work.add_tile(at, images.to(reference.device), sums, results):
-                done += count
-                yield done
+            for some in torch.split(work.order(at), work.tile):
+                for count in work.add_tile(at[some], images[some].to(reference.device), sums, results):
+                    done += count
+                    yield done
     return sums, results
 
 
@@ -138,10 +140,9 @@ class _GroupWork:
         self.mask = circular_mask(box, model.diameter_angstrom / 2 / self.pixel_size, device=device)
         self.variance = model.noise_variance[group]
         self.inverse_noise = (1 / self.variance.to(device)[self.plane.shell]).float()
-        self.coarse_offsets, self.fine_offsets = (
-            sampling.offsets.coarse(device),
-            sampling.offsets.children(device),
-        )
+        pixels = voxel_size_angstrom / self.pixel_size  # of the image in one of the reference
+        self.coarse_offsets = sampling.offsets.coarse(device) * pixels
+        self.fine_offsets = sampling.offsets.children(device) * pixels
         self.coarse_ramps = self.coarse.phase_ramps(self.coarse_offsets)
         self.fine_ramps = self.plane.phase_ramps(self.fine_offsets)
         self.dense: DenseSearch | None = None
@@ -156,6 +157,15 @@ class _GroupWork:
             )
             at_once = self.dense.images_at_once(len(self.coarse_offsets), memory.products)
             self.tile = min(_LARGEST_TILE, at_once)
+        self.read_at_once = self.tile
+        if sampling.local is not None:
+            self.read_at_once = max(self.tile, _READ_AT_ONCE_BYTES // (4 * box**2))
+
+    def order(self, at: Tensor) -> Tensor:
+        """Return the order to go through particles `at` in: in local searches, neighbours share slices."""
+        if self.sampling.local is None:
+            return torch.arange(len(at))
+        return torch.from_numpy(pose_order(self.particles.angles_deg[at].numpy()))
 
     def add_tile(
         self, at: Tensor, images: Tensor, sums: ExpectationSums, results: ImageResults

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import healpix
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from blushcore.inference.coarse import Weighted
@@ -13,6 +16,22 @@ from blushcore.inference.significance import ragged_significant
 from blushcore.poses import euler_to_matrix, nearby_orientations
 from blushcore.projection import FourierVolume
 from blushcore.shells import PlaneComponents
+
+_ORDER_OF_NEIGHBOURS = 3
+"""HEALPix order of the cells that particles are sorted by: 7.3 degrees."""
+
+
+def pose_order(angles_deg: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return an order of poses (rot, tilt, psi; ``(N, 3)``) in which similar ones follow each other."""
+    theta, phi = np.radians(angles_deg[:, 1]), np.radians(angles_deg[:, 0])
+    cells = healpix.vec2pix(
+        2**_ORDER_OF_NEIGHBOURS,
+        np.sin(theta) * np.cos(phi),
+        np.sin(theta) * np.sin(phi),
+        np.cos(theta),
+        nest=True,
+    )
+    return np.lexsort((angles_deg[:, 2] % 360.0, cells))
 
 
 def local_significant(

@@ -213,6 +213,7 @@ class DenoiseWidget(QWidget):
 
     def _apply_palette(self, palette: Palette) -> None:
         self.setStyleSheet(style_sheet(palette))
+        self.status.set_ink(palette.ink)
 
     # --- what somebody does -----------------------------------------------------------------------------------
 

@@ -91,10 +91,12 @@ def test_the_states_have_their_looks(open_widget, silent):
     status = widget.status
     assert status.title.text() == "No map yet"
     assert visible(status.open_button, status.sample_button, status.bar) == [True, True, False]
+    assert not status.picture.isHidden()
+    assert not status.picture.pixmap().isNull()
     assert not widget.denoise_button.isEnabled()
     add_map(viewer, blob())
     assert status.title.text() == "Reading the map"
-    assert visible(status.open_button, status.bar) == [False, True]
+    assert visible(status.open_button, status.bar, status.picture) == [False, True, False]
     silent.answer_loads(60.0)
     assert status.title.text() == "Ready"
     assert widget.denoise_button.isEnabled()

@@ -15,9 +15,11 @@ from qtpy.QtWidgets import (
 )
 
 from napari_blush.denoise_states import Failure, Picture, ProgressOfAll, State
+from napari_blush.icons import blush_icon
 from napari_blush.panels.cards import hint, restyle
 
 _UNKNOWN = (0, 0)
+_ICON_PX = 44
 
 
 class StatusCard(QFrame):
@@ -62,16 +64,25 @@ class StatusCard(QFrame):
         for button in (*self._buttons, self.details_button):
             row.addWidget(button)
         row.addStretch(1)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(10, 8, 10, 8)
-        layout.setSpacing(6)
+        self.picture = QLabel()
+        column = QVBoxLayout()
+        column.setSpacing(6)
         for widget in (self.title, self.text, self.bar):
-            layout.addWidget(widget)
-        layout.addLayout(row)
+            column.addWidget(widget)
+        column.addLayout(row)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(10, 8, 10, 8)
+        layout.setSpacing(10)
+        layout.addWidget(self.picture)
+        layout.addLayout(column, 1)
         for button, signal in self._buttons.items():
             button.clicked.connect(signal)
         self.details_button.clicked.connect(self._show_details)
         self.show_state(State.EMPTY)
+
+    def set_ink(self, ink: str) -> None:
+        """Draw the icon, which stands where there is no map yet, in the ink of the theme (``#rrggbb``)."""
+        self.picture.setPixmap(blush_icon(ink, _ICON_PX).pixmap(_ICON_PX, _ICON_PX))
 
     def show_state(self, state: State, *, failure: Failure | None = None, text: str = "") -> None:
         """Take the look of a state.
@@ -97,6 +108,7 @@ class StatusCard(QFrame):
                 title, words, self._details = failure.problem, failure.remedy, failure.details
                 offered = (self.restart_button,) if failure.crashed else ()
         self._show(tone, title, text or words, offered)
+        self.picture.setVisible(state is State.EMPTY)
         self.bar.setVisible(state in (State.LOADING, State.PREVIEWING, State.RUNNING))
         self.bar.setRange(*_UNKNOWN)
 
@@ -104,6 +116,7 @@ class StatusCard(QFrame):
         """Ask for something without which it cannot go on."""
         self._details = ""
         self._show("ask", title, text, ())
+        self.picture.hide()
         self.bar.hide()
 
     def _show(self, tone: str, title: str, text: str, offered: tuple[QPushButton, ...]) -> None:

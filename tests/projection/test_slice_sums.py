@@ -67,8 +67,8 @@ def test_threads_and_slabs_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> Non
     )  # top views
     results = []
     before = torch.get_num_threads()
-    for threads, slabs in [(1, 1), (2, 1), (2, 7), (1, 40)]:
-        monkeypatch.setattr("blushcore.projection.slice_sums._SLABS_PER_THREAD", slabs)
+    for threads, slab_bytes in [(1, 1 << 30), (2, 1 << 30), (2, 1 << 18), (1, 1 << 12)]:
+        monkeypatch.setattr("blushcore.projection.slice_sums._SLAB_BYTES", slab_bytes)
         torch.set_num_threads(threads)
         sums = SliceSums(32)
         sums.insert(poses, data, weights, plane)

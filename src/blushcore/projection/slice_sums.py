@@ -13,7 +13,8 @@ from blushcore.projection.threads import use_torch_threads
 from blushcore.shells.plane import PlaneComponents
 
 _SORTED_BYTES = 1 << 26
-_SLABS_PER_THREAD = 1
+_SLAB_BYTES = 1 << 23
+"""Slabs much smaller than the cache only cost; much larger ones wait for memory."""
 
 
 class SliceSums:
@@ -122,10 +123,11 @@ class SliceSums:
         kx, ky = points.kx.numpy(), points.ky.numpy()
         flat_data = torch.view_as_real(self.data).view(-1).numpy()
         flat_weight = self.weight.view(-1).numpy()
+        sums_bytes = self.data.nbytes + self.weight.nbytes
         step = max(1, _SORTED_BYTES // (4 * (points.count + planes + 1)))
         for start in range(0, len(rotations), step):
             turned = rotations[start : start + step].numpy()
-            axis = _busiest_axis(turned)
+            axis = _axis_of_most_spread(turned)
             strides = (rows * columns, columns) if axis == 2 else (columns, rows * columns)
             first = np.empty((len(turned), planes + 1), np.int32)
             order = np.empty((len(turned), points.count), np.int32)
@@ -141,13 +143,13 @@ class SliceSums:
                 ky,
                 first,
                 order,
-                _slabs(first, torch.get_num_threads() * _SLABS_PER_THREAD),
+                _slabs(first, max(torch.get_num_threads(), sums_bytes // _SLAB_BYTES)),
                 torch.view_as_real(data[start : start + step].contiguous()).numpy(),
                 weights[start : start + step].contiguous().numpy(),
             )
 
 
-def _busiest_axis(rotations: np.ndarray) -> int:
+def _axis_of_most_spread(rotations: np.ndarray) -> int:
     """Return the axis, 1 for y or 2 for z, along which the slices' points spread most."""
     along_normal = np.square(rotations[:, 2, :].astype(np.float64)).sum(0)
     return 1 if along_normal[1] < along_normal[2] else 2

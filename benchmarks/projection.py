@@ -7,9 +7,9 @@
 On the processor the bound is memory: trilinear interpolation reads eight complex numbers for each component;
 inserting reads and writes eight complex numbers and eight weights. How fast the machine streams through the
 cache of its cores with the same threads is measured in the same run; the ratio says what share of that is
-reached. The peer is the same by torch's own operations (`grid_sample`, `index_add_`). On other devices those are
-what runs, and the bound is the device's own memory. Views are those of a search: 24 turns in the plane about
-each direction.
+reached. The peer is the same by torch's own operations (`grid_sample`, `index_add_`). On other devices those
+are what runs, and the bound is the device's own memory. Views are those of a search: 24 turns in the plane
+about each direction.
 """
 
 from __future__ import annotations

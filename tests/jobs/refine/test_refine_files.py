@@ -1,0 +1,224 @@
+"""RELION's files of a refinement: their columns, their paths, and that RELION's programs take them."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+from pathlib import Path
+
+import mrcfile
+import numpy as np
+import pytest
+import starfile
+
+from blushcore.jobs.refine.explain import why_changed
+from blushcore.jobs.refine.job import JOB
+from blushcore.jobs.refine.outputs import history_map, iteration_prefix
+from blushcore.jobs.refine.schedule import Changes, Course, Search
+from blushcore.jobs.refine.star_files import InRun, StarFile
+from blushcore.jobs.refine.state import HalfModel, Poses, RefineState
+from blushcore.particles import read_particles
+from blushcore.runs import run_job
+from blushcore.runs.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
+from blushcore.runs.layout import RunDirectory
+from tiny_refinement import BOX, PIXEL_SIZE, write_tiny_set
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A RELION project with a finished run in ``Refine3D/job001``."""
+    folder = tmp_path_factory.mktemp("project")
+    tiny = write_tiny_set(folder, count=40)
+    list(run_job(JOB, tiny.parameters(max_iterations=2, keep="full"), folder / "Refine3D" / "job001"))
+    return folder
+
+
+def run_of(project: Path) -> Path:
+    return project / "Refine3D" / "job001"
+
+
+def test_the_model_has_relions_blocks_and_columns(project):
+    model = starfile.read(run_of(project) / "run_it001_half1_model.star")
+    general = model["model_general"]
+    assert (general["rlnOriginalImageSize"], general["rlnPixelSize"]) == (BOX, PIXEL_SIZE)
+    assert general["rlnReferenceDimensionality"] == 3
+    curves = model["model_class_1"]
+    assert len(curves) == BOX // 2 + 1
+    np.testing.assert_allclose(curves["rlnAngstromResolution"][1:], BOX * PIXEL_SIZE / np.arange(1, 13))
+    assert curves["rlnGoldStandardFsc"][0] == pytest.approx(1.0)
+    assert (curves["rlnFourierCompleteness"].between(0, 1)).all()
+    strong = curves[(curves.index > 0) & (curves["rlnSsnrMap"] > 1)]
+    assert (strong["rlnReferenceTau2"] > strong["rlnReferenceSigma2"]).all()
+    groups = model["model_groups"]
+    assert list(groups["rlnGroupName"]) == ["mic0.mrc", "mic1.mrc", "mic2.mrc"]
+    assert groups["rlnGroupNrParticles"].sum() == 20
+    assert len(model["model_optics_group_1"]) == BOX // 2 + 1
+    assert model["model_pdf_orient_class_1"]["rlnOrientationDistribution"].sum() == pytest.approx(1.0)
+
+
+def test_names_in_the_files_are_relative_to_the_project(project):
+    optimiser = starfile.read(run_of(project) / "run_it001_optimiser.star")
+    assert optimiser["rlnExperimentalDataStarFile"] == "Refine3D/job001/run_it001_data.star"
+    assert optimiser["rlnCurrentIteration"] == 1
+    model = starfile.read(run_of(project) / "run_model.star")
+    assert model["model_classes"]["rlnReferenceImage"][0] == "Refine3D/job001/run_class001.mrc"
+    assert model["model_general"]["rlnCurrentImageSize"] == BOX
+    assert model["model_groups"]["rlnGroupNrParticles"].sum() == 40
+
+
+def test_the_sampling_lists_the_directions_searched(project):
+    sampling = starfile.read(run_of(project) / "run_it001_sampling.star")
+    assert len(sampling["sampling_directions"]) == 48
+    assert sampling["sampling_general"]["rlnHealpixOrder"] == 1
+    assert sampling["sampling_general"]["rlnPsiStep"] == 30
+    assert -0.5 <= sampling["sampling_general"]["rlnSamplingPerturbInstance"] <= 0.5
+
+
+def test_a_run_outside_of_the_project_is_named_in_full(tmp_path):
+    file = StarFile(
+        "model", "run_model.star", {"x": {"rlnReferenceImage": InRun("run.mrc")}}, Path("/elsewhere")
+    )
+    file.write(tmp_path / "run_model.star")
+    assert starfile.read(tmp_path / "run_model.star")["rlnReferenceImage"] == f"{tmp_path}/run.mrc"
+
+
+@pytest.mark.relion
+def test_relions_postprocess_takes_the_half_maps(project):
+    run = run_of(project)
+    with mrcfile.new(run / "mask.mrc", overwrite=True) as file:
+        axis = np.arange(BOX) - BOX // 2
+        radius = np.sqrt(axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2)
+        file.set_data(np.clip((10.0 - radius) / 3, 0, 1).astype(np.float32))
+        file.voxel_size = PIXEL_SIZE
+    (run / "post").mkdir()
+    subprocess.run(
+        ["relion_postprocess", "--i", "run_half1_class001_unfil.mrc", "--mask", "mask.mrc", "--o", "post/out"],
+        cwd=run,
+        check=True,
+        capture_output=True,
+    )
+    curve = starfile.read(run / "post" / "out.star", always_dict=True)["fsc"][
+        "rlnFourierShellCorrelationUnmaskedMaps"
+    ]
+    ours = starfile.read(run / "run_model.star")["model_class_1"]["rlnGoldStandardFsc"]
+    np.testing.assert_allclose(curve[1:], ours[1:], atol=0.02)  # it counts the plane x = 0 twice
+
+
+@pytest.mark.relion
+def test_relion_refines_from_the_particles_and_the_map(project):
+    run = "Refine3D/job001"
+    options = "--o ./cont --iter 1 --K 1 --tau2_fudge 1 --particle_diameter 64 --ctf --skip_align --ini_high 20"
+    subprocess.run(
+        ["relion_refine", "--i", f"{run}/run_data.star", "--ref", f"{run}/run_class001.mrc", *options.split()],
+        cwd=project,
+        check=True,
+        capture_output=True,
+    )
+    theirs = starfile.read(project / "cont_it001_data.star")["particles"].sort_values("rlnImageName")
+    ours = read_particles(project / run / "run_data.star", root=project)
+    angles = theirs[["rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"]].to_numpy()
+    assert np.abs(angles - ours.angles_deg).max() < 1e-4
+    assert (theirs["rlnRandomSubset"].to_numpy() == ours.half).all()
+
+
+def test_a_light_map_keeps_what_is_within_the_current_size():
+    rng = np.random.default_rng(0)
+    small = rng.normal(size=(16, 16, 16)).astype(np.float32)
+    import torch
+
+    from blushcore.volumes import fourier_resample, lowpass_at_shell
+
+    whole = fourier_resample(lowpass_at_shell(torch.from_numpy(small), 6), (32, 32, 32)).numpy()
+    light = history_map("half1", "m.mrc", whole, 2.0, 16, "light")
+    assert light.dtype == "float16"
+    assert light.volume.voxel_size == (4.0,) * 3
+    again = fourier_resample(torch.from_numpy(light.volume.data), (32, 32, 32)).numpy()
+    np.testing.assert_allclose(again, whole, atol=1e-5)
+    assert history_map("half1", "m.mrc", whole, 2.0, 16, "full").volume.shape == (32, 32, 32)
+    assert history_map("half1", "m.mrc", whole * 1e-6, 2.0, 16, "light").dtype == "float32"
+    assert iteration_prefix(7) == "run_it007"
+
+
+def test_a_checkpoint_gives_back_every_number(tmp_path):
+    tiny = write_tiny_set(tmp_path / "set", count=10)
+    table = read_particles(tiny.star).assign_halves(0)
+    rng = np.random.default_rng(1)
+    model = HalfModel(
+        rng.normal(size=(4, 4, 4)).astype(np.float32), (rng.random(13),), rng.random(3), 7.1, 0.9, rng.random(5)
+    )
+    course = Course(Search(3, 4.2, 1.1, is_local=True), 9, 12, True, 0.3, Changes(1 / 3, 0.1))
+    poses = dataclasses.replace(Poses.of(table), angles_deg=rng.random((10, 3)))
+    state = RefineState(
+        5,
+        course,
+        0.123,
+        (model, dataclasses.replace(model, direction_prior=None)),
+        poses,
+        rng.random(13),
+        10.0,
+        2.0,
+        {"poses": 3.0},
+    )
+    (tmp_path / "checkpoints").mkdir()
+    run = RunDirectory(tmp_path)
+    name = write_checkpoint(
+        run, Checkpoint(job="refine", iteration=5, parameters={}, state=state.to_job_state(table))
+    )
+    again = RefineState.from_job_state(read_checkpoint(tmp_path / name).state, table)
+    assert again.course == course
+    assert (again.iteration, again.perturbation, again.seconds, again.description) == (
+        5,
+        0.123,
+        10.0,
+        {"poses": 3.0},
+    )
+    for one, other in zip(again.halves, state.halves, strict=True):
+        np.testing.assert_array_equal(one.reference, other.reference)
+        np.testing.assert_array_equal(one.noise_variance[0], other.noise_variance[0])
+        assert (one.direction_prior is None) == (other.direction_prior is None)
+        assert (one.offset_sigma_angstrom, one.mean_norm) == (7.1, 0.9)
+    np.testing.assert_array_equal(again.poses.angles_deg, poses.angles_deg)
+
+
+BEFORE = {
+    "step_deg": 15.0,
+    "local": 0.0,
+    "poses": 1000.0,
+    "current_size": 40.0,
+    "coarse_size": 20.0,
+    "offset_range_px": 5.0,
+    "offset_step_px": 2.0,
+}
+
+
+SLOWER = "4× slower than the iteration before, with the same search: other work on this machine, or its disk"
+LOCAL = (
+    "5× faster than the iteration before: orientations are now searched near the last ones only; "
+    "offsets up to 5 px by 2 → up to 3 px by 1"
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "seconds", "expected"),
+    [
+        ({}, 11.0, ""),
+        (
+            {},
+            40.0,
+            SLOWER,
+        ),
+        ({"current_size": 80.0}, 60.0, "6× slower than the iteration before: image size 40 → 80 px"),
+        ({"step_deg": 7.5, "poses": 8000.0}, 10.0, "angular step 15° → 7.5°; poses an image 1000 → 8000"),
+        (
+            {"local": 1.0, "offset_range_px": 3.0, "offset_step_px": 1.0},
+            2.0,
+            LOCAL,
+        ),
+    ],
+)
+def test_why_an_iteration_takes_as_long_as_it_does(changes, seconds, expected):
+    assert why_changed(BEFORE, {**BEFORE, **changes}, 10.0, seconds) == expected
+
+
+def test_the_first_iteration_has_nothing_to_be_compared_with():
+    assert why_changed({}, BEFORE, 0.0, 10.0) == ""

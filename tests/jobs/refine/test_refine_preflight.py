@@ -1,0 +1,203 @@
+"""What a refinement refuses before it begins, and what it asks of the machine."""
+
+from __future__ import annotations
+
+import shutil
+
+import mrcfile
+import numpy as np
+import pytest
+import torch
+
+from blushcore.devices import Memory
+from blushcore.jobs.refine import preflight
+from blushcore.jobs.refine.job import refine
+from blushcore.jobs.refine.parameters import RefineParameters
+from blushcore.jobs.refine.preflight import (
+    Need,
+    check_disk,
+    check_inputs,
+    check_memory,
+    predicted_disk_bytes,
+    predicted_need,
+)
+from blushcore.jobs.refine.resampling import on_other_grid
+from blushcore.protocol import BlushError, Control, UsageError
+from blushcore.volumes import Volume, write_map
+from tiny_refinement import BOX, PIXEL_SIZE, write_tiny_set
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    return write_tiny_set(tmp_path_factory.mktemp("original"), count=20)
+
+
+@pytest.fixture
+def tiny(original, tmp_path):
+    """A copy to be spoilt."""
+    folder = tmp_path / "set"
+    shutil.copytree(original.folder, folder)
+    return type(original)(folder, original.truth, original.angles_deg, original.offsets_px)
+
+
+def with_images(tiny, change) -> None:
+    with mrcfile.open(tiny.stack, "r+") as file:
+        change(file.data)
+
+
+def gaussian(n: int, voxel_size: float) -> np.ndarray:
+    axis = (np.arange(n) - n // 2) * voxel_size
+    one = np.exp(-((axis - 5.0) ** 2) / (2 * 10.0**2)), np.exp(-(axis**2) / (2 * 14.0**2))
+    return (one[0][:, None, None] * one[1][:, None] * one[1]).astype(np.float32)
+
+
+def test_what_fits_together_is_taken(tiny):
+    inputs = check_inputs(tiny.parameters())
+    assert (inputs.box, inputs.voxel_size) == (BOX, PIXEL_SIZE)
+    assert sorted(np.unique(inputs.table.half)) == [1, 2]
+    assert inputs.reader.kept_bytes == 20 * BOX**2 * 4
+    power = np.abs(np.fft.rfftn(inputs.reference)) ** 2
+    assert power[8:-8].sum() < 1e-6 * power.sum()  # low-passed to 20 Å: shell 5
+
+
+@pytest.mark.parametrize("size", [PIXEL_SIZE * 1.0011, PIXEL_SIZE * 0.9989])
+def test_a_reference_of_another_pixel_size_is_refused_with_the_offer_to_resample(tiny, size):
+    write_map(tiny.reference, Volume(gaussian(BOX, size), (size,) * 3))
+    with pytest.raises(BlushError, match=r"reference\.mrc has 24 × 24 × 24 voxels .* --resample-reference"):
+        check_inputs(tiny.parameters())
+
+
+def test_a_tenth_of_a_per_cent_is_no_other_pixel_size(tiny):
+    size = PIXEL_SIZE * 1.0005
+    write_map(tiny.reference, Volume(gaussian(BOX, size), (size,) * 3))
+    assert check_inputs(tiny.parameters()).voxel_size == PIXEL_SIZE
+
+
+def test_a_reference_of_another_box_is_refused_and_resampled_when_asked(tiny):
+    write_map(tiny.reference, Volume(gaussian(40, 3.0), (3.0,) * 3))
+    with pytest.raises(BlushError, match=r"particles have 24 pixels of 4 Å"):
+        check_inputs(tiny.parameters())
+    found = check_inputs(tiny.parameters(resample_reference=True, initial_lowpass=10.0)).reference
+    assert np.abs(found - gaussian(BOX, PIXEL_SIZE)).max() < 0.02
+
+
+@pytest.mark.parametrize(("n", "size"), [(48, 2.0), (16, 6.0), (25, 4.0)])
+def test_resampling_keeps_the_place_and_the_values(n, size):
+    moved = on_other_grid(gaussian(n, size), size, BOX, PIXEL_SIZE)
+    inside = (slice(6, -6),) * 3
+    assert np.abs(moved - gaussian(BOX, PIXEL_SIZE))[inside].max() < 0.01
+
+
+def test_a_reference_without_values_is_refused(tiny):
+    write_map(tiny.reference, Volume(np.ones((BOX,) * 3, np.float32), (PIXEL_SIZE,) * 3))
+    with pytest.raises(BlushError, match="constant"):
+        check_inputs(tiny.parameters())
+
+
+def test_a_missing_stack_is_named(tiny):
+    tiny.stack.unlink()
+    with pytest.raises(BlushError, match=r"particles\.mrcs"):
+        check_inputs(tiny.parameters())
+
+
+@pytest.mark.parametrize("value", [np.nan, 0.0], ids=["nan", "zeros"])
+def test_an_image_that_cannot_be_used_is_named_before_the_first_iteration(tiny, value):
+    def spoil(images):
+        images[12] = value
+
+    with_images(tiny, spoil)
+    stream = refine(tiny.parameters(), Control(), None)
+    with pytest.raises(BlushError, match=r"particles\.star, row 13") as caught:
+        list(stream)
+    assert caught.value.remedy
+
+
+def test_an_absurd_defocus_is_named(tiny):
+    tiny.star.write_text(
+        tiny.star.read_text().replace("000005@particles.mrcs mic1.mrc 1 ", "000005@particles.mrcs mic1.mrc 1 9")
+    )
+    with pytest.raises(BlushError, match=r"row 5: rlnDefocusU"):
+        check_inputs(tiny.parameters())
+
+
+def test_no_ctf_and_images_multiplied_by_it_are_refused(tiny):
+    text = tiny.star.read_text()
+    tiny.star.write_text(text.replace("_rlnDefocusU", "_rlnSomething"))
+    with pytest.raises(BlushError, match="rlnDefocusU"):
+        check_inputs(tiny.parameters())
+    text = text.replace(
+        "_rlnImageDimensionality #8", "_rlnImageDimensionality #8\n_rlnCtfDataAreCtfPremultiplied #9"
+    )
+    tiny.star.write_text(text.replace(f"{BOX} 2\n", f"{BOX} 2 1\n"))
+    with pytest.raises(BlushError, match="multiplied by their CTF"):
+        check_inputs(tiny.parameters())
+
+
+def test_a_diameter_beyond_the_box_and_a_low_pass_beyond_nyquist_are_refused(tiny):
+    with pytest.raises(BlushError, match="diameter of 200 Å is larger than the images"):
+        check_inputs(tiny.parameters(diameter=200.0))
+    with pytest.raises(BlushError, match="low-pass of 5 Å is finer"):
+        check_inputs(tiny.parameters(initial_lowpass=5.0))
+
+
+def test_local_searches_from_the_beginning_need_angles(tiny):
+    with pytest.raises(BlushError, match="has no angles"):
+        check_inputs(tiny.parameters(healpix_order=3, local_from_order=3))
+
+
+def test_a_mask_must_lie_on_the_grid(tiny):
+    mask = tiny.folder / "mask.mrc"
+    write_map(mask, Volume(np.ones((30,) * 3, np.float32), (PIXEL_SIZE,) * 3))
+    with pytest.raises(BlushError, match="are not on one grid"):
+        check_inputs(tiny.parameters(mask=mask))
+
+
+def test_memory_is_predicted_for_the_largest_iteration_and_refused_when_it_is_not_there(monkeypatch):
+    params = RefineParameters(particles="p.star", reference="r.mrc", diameter=100)
+    cpu = torch.device("cpu")
+    small, large = predicted_need(params, 128, cpu), predicted_need(params, 512, cpu)
+    assert small.device == 0
+    accumulators = 2 * 12 * (2 * 512 + 5) ** 2 * (512 + 3)
+    assert large.host > accumulators > small.host
+    assert predicted_need(params.replace(padding=1), 512, cpu).host < large.host / 3
+    monkeypatch.setattr(preflight, "host_memory", lambda: Memory(8 << 30, 4 << 30))
+    check_memory(Need(host=3 << 30, device=0), cpu)
+    with pytest.raises(BlushError, match=r"about 5\.0 GiB of memory, and 4\.0 GiB are free"):
+        check_memory(Need(host=5 << 30, device=0), cpu)
+
+
+def test_a_disk_that_is_too_small_is_refused(tmp_path, monkeypatch):
+    params = RefineParameters(particles="p.star", reference="r.mrc", diameter=100)
+    needed = predicted_disk_bytes(params, 1000, 256)
+    assert needed > 3 * 4 * 256**3
+    assert predicted_disk_bytes(params.replace(keep="full"), 1000, 256) > 2 * needed
+    check_disk(tmp_path / "not" / "yet", 1)
+    with pytest.raises(BlushError, match="GiB left"):
+        check_disk(tmp_path / "not" / "yet", 1 << 60)
+
+
+def test_parameters_that_cannot_be_meant_are_refused():
+    good = {"particles": "p.star", "reference": "r.mrc", "diameter": 100.0}
+    for name, value, said in (
+        ("prior", "blush", "cannot be used in refinements yet"),
+        ("symmetry", "E7", "pattern"),
+        ("healpix_order", 12, "less than or equal to 8"),
+        ("diameter", -1.0, "greater than 0"),
+        ("colour", "red", "not a known parameter"),
+    ):
+        with pytest.raises(BlushError, match=said):
+            RefineParameters.parse({**good, name: value}, "here")
+    with pytest.raises(BlushError, match="larger than offset_range"):
+        RefineParameters.parse({**good, "offset_range": 2.0, "offset_step": 3.0}, "here")
+    for name in ("c1", "C12", "D7", "t", "O", "I", "i3"):
+        assert RefineParameters.parse({**good, "symmetry": name}, "here").symmetry == name
+
+
+def test_every_parameter_says_what_it_is():
+    for name, field in RefineParameters.model_fields.items():
+        assert field.description, name
+
+
+def test_a_device_that_is_not_there_is_refused(tiny):
+    with pytest.raises((BlushError, UsageError)):
+        check_inputs(tiny.parameters(device="cuda:9"))

@@ -23,6 +23,7 @@ from rich.text import Text
 from blushcore import protocol
 from blushcore.cli.exit_codes import DONE, STOPPED
 from blushcore.cli.interrupts import Interrupts
+from blushcore.cli.refinement_lines import is_refinement, iteration_lines
 from blushcore.protocol import BlushError, CommandSource, Event, Failed, Finished
 
 PLAIN_PROGRESS_SECONDS = 10.0
@@ -258,6 +259,8 @@ def describe(event: Event) -> str:
             return f"{event.stage}: {_count(event)}{left}"
         case protocol.Message():
             return f"warning: {event.text}" if event.level == "warning" else event.text
+        case protocol.IterationDone() if is_refinement(event.figures):
+            return iteration_lines(event.iteration, event.figures)
         case protocol.IterationDone():
             return f"iteration {event.iteration}{_figures(event.figures)}"
         case protocol.Acknowledged():

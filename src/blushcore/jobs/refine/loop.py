@@ -27,6 +27,7 @@ from blushcore.inference import (
     estimate_accuracy,
     expectation,
 )
+from blushcore.jobs.refine.background import Background
 from blushcore.jobs.refine.communicator import Communicator, SingleProcess
 from blushcore.jobs.refine.expectation_inputs import FileOrder, image_model, particles_of, sampling_of
 from blushcore.jobs.refine.maximisation import Maps, maximise
@@ -127,6 +128,7 @@ class Refinement:
     ) -> None:
         self.inputs, self.optics = inputs, optics
         self.communicator = communicator or SingleProcess()
+        self.background = Background()
         table = inputs.table
         self.rows = tuple(np.flatnonzero(table.half == half) for half in HALVES)
         groups = len(table.group_names)
@@ -162,15 +164,17 @@ class Refinement:
 
         began = time.monotonic()
         yield Progress(stage=f"iteration {plan.iteration}: reconstructing", done=0, total=0)
-        maps = maximise(
-            (first[0].slices, second[0].slices),
-            self.inputs,
-            params,
-            state.course,
-            is_last=plan.is_last,
-            low_pass_again=plan.sampling.first_iteration_cc,
+        maps = yield from self.background.run(
+            lambda: maximise(
+                (first[0].slices, second[0].slices),
+                self.inputs,
+                params,
+                state.course,
+                is_last=plan.is_last,
+                low_pass_again=plan.sampling.first_iteration_cc,
+            ),
+            control,
         )
-        yield from control.obey()
         stages["reconstructing"] = time.monotonic() - began
         after = self._learn(params, plan, before, state, [first, second], maps, stages)
         likelihoods = float(first[1].log_likelihood.sum()), float(second[1].log_likelihood.sum())
@@ -186,8 +190,7 @@ class Refinement:
         course, accuracy, halves = before.course, None, before.halves
         if iteration > 1:
             yield Progress(stage=f"iteration {iteration}: how finely poses can be told", done=0, total=0)
-            accuracy = self._accuracy(params, before)
-            yield from control.obey()
+            accuracy = yield from self.background.run(lambda: self._accuracy(params, before), control)
             if not is_last:
                 course = refine_search(course, accuracy, params.local_from_order)
         if course.search != before.course.search:
@@ -231,12 +234,9 @@ class Refinement:
         total, before = len(inputs.table), sum(len(self.rows[h - 1]) for h in HALVES if h < half)
         began = time.monotonic()
         while True:
-            try:
-                done = next(stream)
-            except StopIteration as end:
-                sums, results = end.value
+            done, found = yield from self.background.run(lambda: advanced(stream), control)
+            if found is not None:
                 break
-            yield from control.obey()
             everywhere = before + min(done * size, len(rows))
             pace = (time.monotonic() - began) / done
             yield Progress(
@@ -246,7 +246,7 @@ class Refinement:
                 unit="images",
                 eta_seconds=pace * (total - everywhere) / size,
             )
-        return self.communicator.add_sums(sums), self.communicator.gather(results, len(rows))
+        return self.communicator.add_sums(found[0]), self.communicator.gather(found[1], len(rows))
 
     def _learn(
         self,
@@ -356,6 +356,17 @@ class Refinement:
                 yield Progress(stage="estimating the noise", done=done, total=len(chosen), unit="images")
             noise.append(estimate.variance().numpy())
         return tuple(noise)
+
+
+def advanced(
+    stream: Generator[int, None, tuple[ExpectationSums, ImageResults]],
+) -> tuple[int, tuple[ExpectationSums, ImageResults] | None]:
+    """Take a step of an E-step; return how many images are done, and at the end what it returns."""
+    try:
+        return next(stream), None
+    except StopIteration as end:
+        found: tuple[ExpectationSums, ImageResults] = end.value
+        return 0, found
 
 
 def first_search(params: RefineParameters, voxel_size: float) -> Search:

@@ -9,14 +9,24 @@ from blushcore.jobs.refine.expectation_inputs import poses_searched
 
 _NOTABLE = 1.25
 _NOTABLE_SECONDS = 2.0
+_MANY = 20.0
 
 
-def described(sampling: Sampling) -> dict[str, float]:
-    """Return the figures that an iteration's time depends on, as `why_changed` compares them."""
+def described(sampling: Sampling, significant: float) -> dict[str, float]:
+    """Return the figures that an iteration's time depends on, as `why_changed` compares them.
+
+    Parameters
+    ----------
+    sampling
+        Of the iteration.
+    significant
+        How many poses counted in the first look, on average.
+    """
     return {
         "step_deg": sampling.orientations.step_deg,
         "local": float(sampling.local is not None),
         "poses": float(poses_searched(sampling)),
+        "significant": significant,
         "current_size": float(sampling.current_size),
         "coarse_size": float(sampling.coarse_size),
         "offset_range_px": sampling.offsets.range_px,
@@ -52,6 +62,11 @@ def why_changed(
         )
     if now["poses"] != before["poses"]:
         causes.append(f"poses an image {before['poses']:.0f} → {now['poses']:.0f}")
+    most = max(now["significant"], before["significant"])
+    if most > _MANY and most > _NOTABLE * min(now["significant"], before["significant"]):
+        causes.append(
+            f"poses that stay after the first look {before['significant']:.0f} → {now['significant']:.0f}"
+        )
     for name, words in (("current_size", "image size"), ("coarse_size", "first look's image size")):
         if now[name] != before[name]:
             causes.append(f"{words} {before[name]:.0f} → {now[name]:.0f} px")

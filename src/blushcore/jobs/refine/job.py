@@ -70,7 +70,7 @@ def refine(params: RefineParameters, control: Control, state: JobState | None = 
     while True:
         params = params.replace(**control.take_changes())
         done = yield from refinement.iterate(params, current, control)
-        description = described(done.plan.sampling)
+        description = described(done.plan.sampling, float(done.state.poses.significant.mean()))
         after = dataclasses.replace(done.state, description=description)
         why = why_changed(
             current.description, description, current.seconds_of_iteration, after.seconds_of_iteration

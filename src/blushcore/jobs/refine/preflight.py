@@ -22,7 +22,7 @@ from blushcore.optics import OpticsGroup, optics_group_from_star
 from blushcore.particles import ImageReader, ParticleTable, read_particles
 from blushcore.poses import SymmetryGroup
 from blushcore.projection import slices_bytes, sums_bytes
-from blushcore.protocol import BlushError
+from blushcore.protocol import BlushError, blaming
 from blushcore.volumes import Volume, describe_grid, lowpass_at_shell, read_map, read_mask
 
 SAME_PIXEL_SIZE = 1e-3
@@ -93,27 +93,34 @@ def check_inputs(params: RefineParameters) -> Inputs:
         When a file is missing or damaged, boxes or pixel sizes do not match, the memory is too small, or there
         is no such device or symmetry.
     """
-    device = resolve_device(params.device)
-    symmetry = SymmetryGroup.of(params.symmetry)
-    table = read_particles(params.particles, params.root).assign_halves(params.seed)
-    available = host_memory().available
-    reader = ImageReader(table, keep_bytes=int(available * _SHARE_FOR_IMAGES))
-    box, voxel_size = int(reader.box[0]), float(table.pixel_size_angstrom[0])
-    _check_boxes(params, table, reader)
-    optics_groups(table)
+    with blaming("device"):
+        device = resolve_device(params.device)
+    with blaming("symmetry"):
+        symmetry = SymmetryGroup.of(params.symmetry)
+    with blaming("particles"):
+        table = read_particles(params.particles, params.root).assign_halves(params.seed)
+        available = host_memory().available
+        reader = ImageReader(table, keep_bytes=int(available * _SHARE_FOR_IMAGES))
+        box, voxel_size = int(reader.box[0]), float(table.pixel_size_angstrom[0])
+        _check_boxes(params, table, reader)
+        optics_groups(table)
     if params.healpix_order >= params.local_from_order and not table.has_poses:
-        raise BlushError(
-            f"{table.path.name} has no angles (rlnAngleRot, rlnAngleTilt, rlnAnglePsi), and searches that are "
-            f"local from the beginning (HEALPix order {params.healpix_order}) need them.",
-            "Begin with a lower --healpix-order than --local-from-order.",
-        )
-    reference = read_reference(params, box, voxel_size)
+        with blaming("healpix_order"):
+            raise BlushError(
+                f"{table.path.name} has no angles (rlnAngleRot, rlnAngleTilt, rlnAnglePsi), and searches that "
+                f"are local from the beginning (HEALPix order {params.healpix_order}) need them.",
+                "Begin with a lower --healpix-order than --local-from-order.",
+            )
+    with blaming("reference"):
+        reference = read_reference(params, box, voxel_size)
     mask = None
     if params.mask is not None:
-        grid = Volume(reference, (voxel_size,) * 3)
-        mask = np.clip(read_mask(params.mask, params.reference, grid).data, 0, 1)
+        with blaming("mask"):
+            grid = Volume(reference, (voxel_size,) * 3)
+            mask = np.clip(read_mask(params.mask, params.reference, grid).data, 0, 1)
     need = predicted_need(params, box, device, reader.kept_bytes)
-    check_memory(need, device)
+    with blaming("device"):
+        check_memory(need, device)
     return Inputs(
         table, reader, reference, mask, symmetry, box, voxel_size, device, (*table.warnings, *reader.warnings)
     )
@@ -250,14 +257,16 @@ def _check_boxes(params: RefineParameters, table: ParticleTable, reader: ImageRe
                 "Extract them again with an even box.",
             )
         if params.diameter > box * size:
-            raise BlushError(
-                f"The diameter of {params.diameter:g} Å is larger than the images of optics group {number}: "
-                f"{box} pixels of {size:.4g} Å are {box * size:.0f} Å.",
-                "Give the particle's diameter in Å.",
-            )
+            with blaming("diameter"):
+                raise BlushError(
+                    f"The diameter of {params.diameter:g} Å is larger than the images of optics group {number}: "
+                    f"{box} pixels of {size:.4g} Å are {box * size:.0f} Å.",
+                    "Give the particle's diameter in Å.",
+                )
         if params.initial_lowpass < 2 * size:
-            raise BlushError(
-                f"The initial low-pass of {params.initial_lowpass:g} Å is finer than images of {size:.4g} Å a "
-                "pixel can show.",
-                f"Give --initial-lowpass of {math.ceil(2 * size)} Å or more; 40 to 60 Å is usual.",
-            )
+            with blaming("initial_lowpass"):
+                raise BlushError(
+                    f"The initial low-pass of {params.initial_lowpass:g} Å is finer than images of {size:.4g} Å "
+                    "a pixel can show.",
+                    f"Give --initial-lowpass of {math.ceil(2 * size)} Å or more; 40 to 60 Å is usual.",
+                )

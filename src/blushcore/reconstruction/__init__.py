@@ -6,6 +6,13 @@ The order of an M-step: `HalfSums.of` (Hermitian), `symmetrise`, `join_halves`, 
 
 from __future__ import annotations
 
+from blushcore.reconstruction.blush import (
+    BlushPrior,
+    crossover_weights,
+    cutoff_shell,
+    last_denoised_shell,
+    trailing_weights,
+)
 from blushcore.reconstruction.division import mean_weight, unfiltered_map, unregularised_map, wiener_map
 from blushcore.reconstruction.half_sums import HalfSums, join_halves
 from blushcore.reconstruction.reconstruction import Prior, Reconstruction, Reference, Unit
@@ -15,19 +22,24 @@ from blushcore.reconstruction.symmetrise import symmetrise
 from blushcore.reconstruction.wiener import WienerPrior
 
 __all__ = [
+    "BlushPrior",
     "HalfSums",
     "Prior",
     "Reconstruction",
     "Reference",
     "Unit",
     "WienerPrior",
+    "crossover_weights",
+    "cutoff_shell",
     "flatten_solvent",
     "fsc",
     "join_halves",
+    "last_denoised_shell",
     "mean_weight",
     "ssnr",
     "symmetrise",
     "tau2_from_fsc",
+    "trailing_weights",
     "unfiltered_map",
     "unregularised_map",
     "wiener_map",

@@ -126,7 +126,9 @@ class Reference:
     map_before
         The map the prior started from; the same tensor if the prior is the division itself.
     cutoff_shell
-        The last shell in which `map` has full weight, if the prior cut it off somewhere.
+        The shell at which the prior cut `map` off, if it did: ½ of it is left there, and nothing above.
+    denoised
+        At last: a denoised map to look at, of which no figure is taken.
     diagnostics
         Figures worth recording, by name.
     """
@@ -134,6 +136,7 @@ class Reference:
     map: Tensor
     map_before: Tensor
     cutoff_shell: int | None = None
+    denoised: Tensor | None = None
     diagnostics: Mapping[str, float] = field(default_factory=dict)
 
 

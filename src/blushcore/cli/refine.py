@@ -9,7 +9,8 @@ from cyclopts import Parameter
 
 from blushcore.cli.exit_codes import DONE
 from blushcore.cli.terminal import failures_as_json, print_json, run_in_terminal
-from blushcore.jobs.refine.job import JOB
+from blushcore.devices.processes import is_follower
+from blushcore.jobs.refine.job import JOB, follow
 from blushcore.jobs.refine.parameters import RefineParameters
 from blushcore.jobs.refine.preflight import check_disk, check_inputs, predicted_disk_bytes
 from blushcore.protocol import Finished
@@ -38,6 +39,9 @@ def refine(
     json
         Show nothing, and print the outcome as JSON at the end.
     """
+    if is_follower():
+        follow()
+        return DONE
     with failures_as_json(json):
         parameters = parameters.with_absolute_paths()
         inputs = check_inputs(parameters)  # before there is a run directory with parameters to be mended

@@ -7,6 +7,7 @@ from pathlib import Path
 from blushcore import runs
 from blushcore.cli.exit_codes import DONE
 from blushcore.cli.terminal import failures_as_json, print_json, run_in_terminal
+from blushcore.devices.processes import is_follower
 
 
 def resume(run_dir: Path, /, *, detach: bool = False, json: bool = False) -> int:
@@ -24,6 +25,11 @@ def resume(run_dir: Path, /, *, detach: bool = False, json: bool = False) -> int
     json
         Show nothing, and print the outcome as JSON at the end.
     """
+    if is_follower():
+        from blushcore.jobs.refine.job import follow
+
+        follow()
+        return DONE
     if detach:
         with failures_as_json(json):
             worker = runs.start_detached(run_dir)

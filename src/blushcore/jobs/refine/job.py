@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blushcore.devices import describe_device
 from blushcore.jobs.refine import reports
+from blushcore.jobs.refine.communicator import communicator
 from blushcore.jobs.refine.explain import described, why_changed
 from blushcore.jobs.refine.loop import Refinement
 from blushcore.jobs.refine.model_updates import implausible_values
@@ -44,7 +46,9 @@ def refine(params: RefineParameters, control: Control, state: JobState | None = 
     BlushError
         When `check_inputs` does, an image cannot be used, or nothing can be reconstructed.
     """
-    inputs = check_inputs(params)
+    processes = communicator()
+    params, state = processes.share((params, state))
+    inputs = check_inputs(params.replace(device=processes.device_name(params.device)))
     restored = None if state is None else RefineState.from_job_state(state, inputs.table)
     yield Started(
         job=JOB.name,
@@ -54,10 +58,11 @@ def refine(params: RefineParameters, control: Control, state: JobState | None = 
     )
     yield from _told_before(inputs, params)
     optics = optics_groups(inputs.table)
-    refinement = Refinement(inputs, optics)
+    refinement = Refinement(inputs, optics, processes)
     project = project_folder(inputs.table)
     if restored is None:
-        yield from _survey(inputs, control)
+        if processes.rank == 0:
+            yield from _survey(inputs, control)
         current = yield from refinement.first_state(params, control)
         yield IterationDone(
             iteration=0,
@@ -68,7 +73,7 @@ def refine(params: RefineParameters, control: Control, state: JobState | None = 
         current = restored
 
     while True:
-        params = params.replace(**control.take_changes())
+        params = params.replace(**processes.share(control.take_changes()))
         done = yield from refinement.iterate(params, current, control)
         description = described(done.plan.sampling, float(done.state.poses.significant.mean()))
         after = dataclasses.replace(done.state, description=description)
@@ -99,9 +104,19 @@ def refine(params: RefineParameters, control: Control, state: JobState | None = 
         for text in implausible_values(after.poses.norm, scales, inputs.table.group_names):
             yield Message(text=text, level="warning")
         current = after
-        if control.stop_after_iteration:
+        if processes.share(control.stop_after_iteration):
             yield Finished(outcome="stopped", figures=reports.summary(after, figures))
             return
+
+
+def follow() -> None:
+    """Work along with process 0 of several that torchrun started, until it is done.
+
+    What it reads and decides comes from there; what happens here is told there.
+    """
+    nothing = RefineParameters(particles=Path(), reference=Path(), diameter=1.0)
+    for _ in refine(nothing, Control(), None):
+        pass
 
 
 def _told_before(inputs: Inputs, params: RefineParameters) -> Iterator[Event]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -55,6 +55,8 @@ from blushcore.jobs.refine.state import HALVES, HalfModel, Poses, RefineState
 from blushcore.optics import OpticsGroup
 from blushcore.poses import SymmetryGroup, euler_to_matrix, mean_axis_distance_deg
 from blushcore.protocol import Control, Event, Progress
+
+T = TypeVar("T")
 
 FIRST_OFFSET_SIGMA_ANGSTROM = 10.0
 _NOISE_BATCH = 64
@@ -164,7 +166,7 @@ class Refinement:
 
         began = time.monotonic()
         yield Progress(stage=f"iteration {plan.iteration}: reconstructing", done=0, total=0)
-        maps = yield from self.background.run(
+        maps = yield from self._by_one(
             lambda: maximise(
                 (first[0].slices, second[0].slices),
                 self.inputs,
@@ -190,7 +192,7 @@ class Refinement:
         course, accuracy, halves = before.course, None, before.halves
         if iteration > 1:
             yield Progress(stage=f"iteration {iteration}: how finely poses can be told", done=0, total=0)
-            accuracy = yield from self.background.run(lambda: self._accuracy(params, before), control)
+            accuracy = yield from self._by_one(lambda: self._accuracy(params, before), control)
             if not is_last:
                 course = refine_search(course, accuracy, params.local_from_order)
         if course.search != before.course.search:
@@ -246,7 +248,21 @@ class Refinement:
                 unit="images",
                 eta_seconds=pace * (total - everywhere) / size,
             )
-        return self.communicator.add_sums(found[0]), self.communicator.gather(found[1], len(rows))
+        sums, results = found
+        return (
+            yield from self.background.run(
+                lambda: (self.communicator.add_sums(sums), self.communicator.gather(results, len(rows))),
+                control,
+            )
+        )
+
+    def _by_one(self, compute: Callable[[], T], control: Control) -> Generator[Event, None, T]:
+        """Return what process 0 computes."""
+
+        def shared() -> T:
+            return self.communicator.share(compute() if self.communicator.rank == 0 else None)  # type: ignore[return-value]
+
+        return (yield from self.background.run(shared, control))
 
     def _learn(
         self,

@@ -343,9 +343,10 @@ def denoise_map(
     diameter: float | None = None,
     mask: Tensor | None = None,
     stride: int | None = None,
+    name: str = "The map",
 ) -> DenoisedMap:
     """Denoise a map in one go; parameters as those of `MapDenoising`."""
-    denoising = MapDenoising(denoiser, data, voxel_size, diameter=diameter, mask=mask, stride=stride)
+    denoising = MapDenoising(denoiser, data, voxel_size, diameter=diameter, mask=mask, stride=stride, name=name)
     for _ in denoising.run():
         pass
     return denoising.result()

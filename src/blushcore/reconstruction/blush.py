@@ -9,7 +9,6 @@ by never see a denoised map.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -17,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from blushcore.denoiser import VOXEL_SIZE_ANGSTROM, BlockDenoiser, MapDenoising
-from blushcore.protocol import Event, Message
+from blushcore.denoiser import VOXEL_SIZE_ANGSTROM, BlockDenoiser, denoise_map
 from blushcore.reconstruction.reconstruction import Reconstruction, Reference, Unit
 from blushcore.shells import filter_by_shell, shell_count, solvent_corrected_fsc
 
@@ -37,8 +35,8 @@ class BlushPrior:
     Halves of a refinement: the denoised unregularised map, low-passed by `trailing_weights` (under a mask by
     the solvent-corrected FSC, for which both halves are to be given at once); or, where the halves agree beyond
     what the denoiser's grid holds, with the Wiener map's shells above that (`crossover_weights`). The joined
-    map of the last iteration is the Wiener map; its denoised unregularised map comes beside it, to be looked at.
-    A class without halves: its Wiener map, denoised, without a low-pass.
+    map of the last iteration is the Wiener map; its denoised unregularised map comes beside it, to look at. A
+    class without halves: its Wiener map, denoised, without a low-pass.
 
     Attributes
     ----------
@@ -52,17 +50,7 @@ class BlushPrior:
     spectral_trailing: bool = True
 
     def __call__(self, reconstructions: list[Reconstruction]) -> list[Reference]:
-        """Return one reference for each reconstruction."""
-        steps = self.steps(reconstructions)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                references: list[Reference] = end.value
-                return references
-
-    def steps(self, reconstructions: list[Reconstruction]) -> Generator[Event, None, list[Reference]]:
-        """Do the same in steps of a batch of blocks, with a word about each.
+        """Return one reference for each reconstruction.
 
         Raises
         ------
@@ -73,71 +61,65 @@ class BlushPrior:
         references = []
         for each in reconstructions:
             if each.half is not None:
-                reference = yield from self._of_half(each, agreement[each.unit])
+                reference = self._of_half(each, agreement[each.unit])
             elif each.fsc.any():
-                reference = yield from self._of_both(each)
+                reference = self._of_both(each)
             else:
-                reference = yield from self._of_class(each)
+                reference = self._of_class(each)
             references.append(reference)
         return references
 
-    def _of_half(self, each: Reconstruction, fsc: Floats) -> Generator[Event, None, Reference]:
+    def _of_half(self, each: Reconstruction, fsc: Floats) -> Reference:
         before = each.unregularised()
-        denoised = yield from self._denoised(each, before)
+        denoised = self._denoised(each, before)
         cutoff, last = cutoff_shell(fsc), last_denoised_shell(each.box, each.voxel_size)
-        figures = denoised.figures
         if cutoff > last:
-            return Reference(_crossed_over(denoised.map, each, last), before, diagnostics=figures)
+            return denoised.reference(_crossed_over(denoised.map, each, last), before)
         if not self.spectral_trailing:
-            return Reference(denoised.map, before, diagnostics=figures)
+            return denoised.reference(denoised.map, before)
         weights = trailing_weights(cutoff, shell_count(each.box))
         trailed = filter_by_shell(denoised.map, weights, interpolation="step", beyond="zero")
-        return Reference(trailed, before, cutoff, diagnostics=figures)
+        return replace(denoised.reference(trailed, before), cutoff_shell=cutoff)
 
-    def _of_both(self, each: Reconstruction) -> Generator[Event, None, Reference]:
-        denoised = yield from self._denoised(each, each.unregularised())
+    def _of_both(self, each: Reconstruction) -> Reference:
+        denoised = self._denoised(each, each.unregularised())
         final = each.wiener()
-        return Reference(final, final, denoised=denoised.map, diagnostics=denoised.figures)
+        return replace(denoised.reference(final, final), denoised=denoised.map)
 
-    def _of_class(self, each: Reconstruction) -> Generator[Event, None, Reference]:
+    def _of_class(self, each: Reconstruction) -> Reference:
         before = each.wiener()
-        denoised = yield from self._denoised(each, before)
+        denoised = self._denoised(each, before)
         last = last_denoised_shell(each.box, each.voxel_size)
-        volume = (
-            denoised.map if last + _SHELLS_BELOW >= each.box // 2 else _crossed_over(denoised.map, each, last)
+        holds_all = last + _SHELLS_BELOW >= each.box // 2
+        return denoised.reference(
+            denoised.map if holds_all else _crossed_over(denoised.map, each, last), before
         )
-        return Reference(volume, before, diagnostics=denoised.figures)
 
-    def _denoised(self, each: Reconstruction, before: Tensor) -> Generator[Event, None, _Denoised]:
-        name = _name(each)
-        began, seconds, batch_size = time.monotonic(), 0.0, self.denoiser.batch_size
-        denoising = MapDenoising(
+    def _denoised(self, each: Reconstruction, before: Tensor) -> _Denoised:
+        began, batch_size = time.monotonic(), self.denoiser.batch_size
+        result = denoise_map(
             self.denoiser,
             before,
             (each.voxel_size,) * 3,
             diameter=each.diameter_angstrom,
-            name=f"The map of {name}",
+            name=f"The map of {_name(each)}",
         )
-        for progress in denoising.run():
-            seconds += time.monotonic() - began
-            yield replace(progress, stage=f"denoising {name}")
-            if self.denoiser.batch_size < batch_size:
-                batch_size = self.denoiser.batch_size
-                yield Message(
-                    text=f"{self.denoiser.device} ran short of memory; the denoiser goes on with {batch_size} "
-                    "blocks at a time.",
-                    level="warning",
-                )
-            began = time.monotonic()
-        result = denoising.result()
-        seconds += time.monotonic() - began
-        figures = {"denoising_seconds": seconds, "denoised_blocks": float(result.blocks)}
-        return _Denoised(result.map.to(before.device), figures)
+        figures = {"denoising_seconds": time.monotonic() - began, "denoised_blocks": float(result.blocks)}
+        warnings = []
+        if self.denoiser.batch_size < batch_size:
+            smaller = f"it goes on with {self.denoiser.batch_size} blocks at a time"
+            warnings.append(f"{self.denoiser.device} ran short of memory for the denoiser; {smaller}.")
+        return _Denoised(result.map.to(before.device), figures, tuple(warnings))
 
 
 class _Denoised(NamedTuple):
     map: Tensor
     figures: dict[str, float]
+    warnings: tuple[str, ...]
+
+    def reference(self, volume: Tensor, before: Tensor) -> Reference:
+        """Return a reference that tells what the denoising took."""
+        return Reference(volume, before, diagnostics=self.figures, warnings=self.warnings)
 
 
 def cutoff_shell(fsc: Floats) -> int:

@@ -131,6 +131,8 @@ class Reference:
         At last: a denoised map to look at, of which no figure is taken.
     diagnostics
         Figures worth recording, by name.
+    warnings
+        Sentences for the user.
     """
 
     map: Tensor
@@ -138,6 +140,7 @@ class Reference:
     cutoff_shell: int | None = None
     denoised: Tensor | None = None
     diagnostics: Mapping[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 Prior: TypeAlias = Callable[[list[Reconstruction]], list[Reference]]

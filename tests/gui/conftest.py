@@ -50,3 +50,11 @@ def particle_set(tmp_path: Path) -> Path:
     project = tmp_path / "project"
     project.mkdir()
     return write_particle_set(project)
+
+
+@pytest.fixture(scope="session")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished, made-up refinement of three iterations in a box of 16³; only to be read."""
+    from replay import recorded_run
+
+    return recorded_run(tmp_path_factory.mktemp("recorded") / "run")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from blushcore.devices import describe_device
 from blushcore.jobs.refine import reports
 from blushcore.jobs.refine.communicator import communicator
+from blushcore.jobs.refine.continuing import state_of
 from blushcore.jobs.refine.explain import described, why_changed
 from blushcore.jobs.refine.loop import Refinement
 from blushcore.jobs.refine.model_updates import implausible_values
@@ -63,10 +64,14 @@ def refine(params: RefineParameters, control: Control, state: JobState | None = 
     if restored is None:
         if processes.rank == 0:
             yield from _survey(inputs, control)
-        current = yield from refinement.first_state(params, control)
+        if params.continue_from is not None:
+            current = state_of(params.continue_from, inputs)
+            yield Message(text=f"It begins after iteration {current.iteration} of {params.continue_from}.")
+        else:
+            current = yield from refinement.first_state(params, control)
         yield IterationDone(
-            iteration=0,
-            artefacts=reports.first_artefacts(refinement, params),
+            iteration=current.iteration,
+            artefacts=reports.first_artefacts(current, refinement, params),
             state=current.to_job_state(inputs.table),
         )
     else:

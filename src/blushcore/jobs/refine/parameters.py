@@ -69,6 +69,10 @@ class RefineParameters(Parameters):
         True, description="Low-pass denoised maps at their resolution (prior blush only); off marks the run"
     )
 
+    continue_from: Path | None = Field(
+        None,
+        description="_optimiser.star of another refinement of these particles, also RELION's: begin there",
+    )
     max_iterations: PositiveInt = Field(50, description="Iterations at most, the last (joined) one included")
     keep: Literal["light", "full"] = Field(
         "light", description="History of maps: cropped to the resolution, in float16; or full maps"

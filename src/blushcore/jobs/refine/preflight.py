@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from blushcore.devices import describe_device, host_memory, resolve_device
 from blushcore.inference import MemoryPlan
+from blushcore.jobs.refine.optimiser_files import with_halves_of
 from blushcore.jobs.refine.parameters import RefineParameters
 from blushcore.jobs.refine.resampling import on_other_grid
 from blushcore.optics import OpticsGroup, optics_group_from_star
@@ -98,7 +99,10 @@ def check_inputs(params: RefineParameters) -> Inputs:
     with blaming("symmetry"):
         symmetry = SymmetryGroup.of(params.symmetry)
     with blaming("particles"):
-        table = read_particles(params.particles, params.root).assign_halves(params.seed)
+        table = read_particles(params.particles, params.root)
+        if params.continue_from is not None:
+            table = with_halves_of(params.continue_from, table)
+        table = table.assign_halves(params.seed)
         available = host_memory().available
         reader = ImageReader(table, keep_bytes=int(available * _SHARE_FOR_IMAGES))
         box, voxel_size = int(reader.box[0]), float(table.pixel_size_angstrom[0])
@@ -259,14 +263,14 @@ def _check_boxes(params: RefineParameters, table: ParticleTable, reader: ImageRe
         if params.diameter > box * size:
             with blaming("diameter"):
                 raise BlushError(
-                    f"The diameter of {params.diameter:g} Å is larger than the images of optics group {number}: "
-                    f"{box} pixels of {size:.4g} Å are {box * size:.0f} Å.",
+                    f"The diameter of {params.diameter:g} Å is larger than the images of optics group "
+                    f"{number}: {box} pixels of {size:.4g} Å are {box * size:.0f} Å.",
                     "Give the particle's diameter in Å.",
                 )
         if params.initial_lowpass < 2 * size:
             with blaming("initial_lowpass"):
                 raise BlushError(
-                    f"The initial low-pass of {params.initial_lowpass:g} Å is finer than images of {size:.4g} Å "
-                    "a pixel can show.",
+                    f"The initial low-pass of {params.initial_lowpass:g} Å is finer than images of "
+                    f"{size:.4g} Å a pixel can show.",
                     f"Give --initial-lowpass of {math.ceil(2 * size)} Å or more; 40 to 60 Å is usual.",
                 )

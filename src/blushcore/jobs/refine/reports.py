@@ -73,13 +73,15 @@ def figures_of(done: Iteration, refinement: Refinement, why: str) -> dict[str, A
     return figures
 
 
-def first_artefacts(refinement: Refinement, params: RefineParameters) -> tuple[Artefact, ...]:
-    """Return what is handed out before the first iteration: the reference as it is begun with."""
+def first_artefacts(
+    state: RefineState, refinement: Refinement, params: RefineParameters
+) -> tuple[Artefact, ...]:
+    """Return what is handed out before the first iteration: the reference of half 1 as it is begun with."""
     inputs = refinement.inputs
     reference = history_map(
         "reference",
-        f"{iteration_prefix(0)}_class001.mrc",
-        inputs.reference,
+        f"{iteration_prefix(state.iteration)}_class001.mrc",
+        state.halves[0].reference,
         inputs.voxel_size,
         inputs.box,
         params.keep,

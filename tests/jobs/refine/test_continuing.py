@@ -84,8 +84,8 @@ def test_it_goes_on_where_relion_stood(tiny):
         "--auto_refine --split_random_halves --i particles.star --ref reference.mrc --o relion/run "
         f"--ini_high 20 --particle_diameter {DIAMETER:g} --ctf --flatten_solvent --zero_mask --healpix_order 1 "
         "--auto_local_healpix_order 2 --offset_range 2 --offset_step 1 --low_resol_join_halves 40 "
-        "--norm --scale --pad 2 --skip_gridding --dont_combine_weights_via_disc --preread_images --auto_iter_max 2 "
-        "--random_seed 1 --dont_check_norm"
+        "--norm --scale --pad 2 --skip_gridding --dont_combine_weights_via_disc --preread_images "
+        "--auto_iter_max 2 --random_seed 1 --dont_check_norm"
     )
     mpi = ["mpirun", "--oversubscribe", "--allow-run-as-root", "-n", "3"]
     subprocess.run(

@@ -4,7 +4,7 @@ See `events` for the stream, `control` for the commands, `parameters` for the ba
 """
 
 from blushcore.protocol.control import ACTIONS, Command, CommandSource, Control, no_commands
-from blushcore.protocol.errors import BlushError, Stopped, UsageError
+from blushcore.protocol.errors import BlushError, Stopped, UsageError, blaming
 from blushcore.protocol.events import (
     Acknowledged,
     Artefact,
@@ -46,6 +46,7 @@ __all__ = [
     "Started",
     "Stopped",
     "UsageError",
+    "blaming",
     "explain_validation_error",
     "no_commands",
 ]

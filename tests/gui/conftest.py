@@ -54,7 +54,7 @@ def particle_set(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished, made-up refinement of three iterations in a box of 16³; only to be read."""
+    """A finished, made-up refinement of three iterations in a box of 24³; only to be read."""
     from replay import recorded_run
 
-    return recorded_run(tmp_path_factory.mktemp("recorded") / "run")
+    return recorded_run(tmp_path_factory.mktemp("recorded") / "run", box=24)

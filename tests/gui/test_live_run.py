@@ -61,7 +61,7 @@ def test_a_finished_run_is_told_from_its_beginning(qtbot: Any, watch: Any, recor
     assert heard.lives == ["finished"]
     status = run.summary
     assert (status.job, status.device, status.iteration, status.has_ended) == ("refine", "cpu", 3, True)
-    assert status.figures["resolution_angstrom"] == pytest.approx(32 / (0.8 * 8 + 1))
+    assert status.figures["resolution_angstrom"] == pytest.approx(48 / (0.8 * 12 + 1))
     assert status.parameters["diameter"] == 24.0
     assert status.warnings == ("This run was made up.",)
     assert [figures["iteration"] for figures in run.history] == [0, 1, 2, 3]

@@ -20,6 +20,9 @@ from blushcore.poses import OrientationGrid
 from blushcore.projection import FourierVolume
 from blushcore.shells import PlaneComponents
 
+_WORTH_SHARING = 0.6
+"""Share of different orientations among all that are asked for, below which slices are shared."""
+
 
 @dataclass(frozen=True)
 class PosesToCompare:
@@ -98,24 +101,50 @@ def compare(
     Float32, flat: each image's table (orientations × offsets) one after the other, as ``poses.value_start``.
     """
     values = torch.empty(int(poses.value_start[-1]), device=weighted.images.device)
-    blocks = slice_blocks(
-        volume, grid, plane, poses.orientations, poses.oversampling, slice_bytes, magnification=magnification
-    )
-    for block, slices in blocks:
-        flat_slices = torch.view_as_real(slices).flatten(1)
-        for run in _runs(block, poses, max(1, slice_bytes // (8 * plane.count))):
-            rows = torch.searchsorted(block, run.orientations)
-            gathered, halves = _gather_with_power(flat_slices, rows, run.image_of_row, weighted.powers)
-            for own in run.images:
-                offsets = poses.offsets[own.offsets]
-                shifted = torch.view_as_real(ramps[offsets] * weighted.images[own.image]).flatten(1)
-                place = values[own.values].view(-1, len(offsets))
-                torch.mm(gathered[own.rows], shifted.T, out=place)
-                if correlate:
-                    place /= (2 * halves[own.rows] + 1e-30).sqrt()[:, None]
-                else:
-                    place -= halves[own.rows, None]
+    for run, slices, halves in _slices_of_runs(
+        volume, grid, plane, poses, weighted, slice_bytes, magnification
+    ):
+        for own in run.images:
+            offsets = poses.offsets[own.offsets]
+            moved = ramps[offsets] * weighted.images[own.image]
+            shifted = torch.cat((moved.real, moved.imag), 1)
+            place = values[own.values].view(-1, len(offsets))
+            torch.mm(slices[own.rows], shifted.T, out=place)
+            if correlate:
+                place /= (2 * halves[own.rows] + 1e-30).sqrt()[:, None]
+            else:
+                place -= halves[own.rows, None]
     return values
+
+
+def _slices_of_runs(
+    volume: FourierVolume,
+    grid: OrientationGrid,
+    plane: PlaneComponents,
+    poses: PosesToCompare,
+    weighted: Weighted,
+    slice_bytes: int,
+    magnification: Tensor | None,
+) -> Iterator[tuple[_Run, Tensor, Tensor]]:
+    """Yield runs with their slices, float32 ``(R, 2P)``, and half the slices' power as the images see it.
+
+    Where images share many orientations each slice is made once and copied to those that need it; where they
+    share few, that would cost more than it saves.
+    """
+    most_rows = max(1, slice_bytes // (8 * plane.count))
+    different = torch.unique(poses.orientations)
+    if len(different) > _WORTH_SHARING * len(poses.orientations):
+        for run in _runs(different, poses, most_rows):
+            rotations = grid.rotations(run.orientations, poses.oversampling)
+            slices = volume.slices_real(rotations, plane, magnification=magnification)
+            yield run, slices, _half_power(slices, run.image_of_row, weighted.powers)
+        return
+    for block in torch.split(different, max(8, most_rows // 2)):
+        rotations = grid.rotations(block, poses.oversampling)
+        shared = volume.slices_real(rotations, plane, magnification=magnification)
+        for run in _runs(block, poses, most_rows):
+            rows = torch.searchsorted(block, run.orientations)
+            yield run, *_gather_with_power(shared, rows, run.image_of_row, weighted.powers)
 
 
 @dataclass(frozen=True)
@@ -200,8 +229,7 @@ def slice_blocks(
     ------
     Indices int64 ``(K,)`` and slices complex64 ``(K, P)``.
     """
-    different = torch.unique(orientations)
-    for block in different.split(max(8, slice_bytes // (16 * plane.count))):
+    for block in torch.split(torch.unique(orientations), max(8, slice_bytes // (16 * plane.count))):
         yield block, volume.slices(grid.rotations(block, oversampling), plane, magnification=magnification)
 
 
@@ -287,14 +315,22 @@ def _children(indices: Tensor, count: int) -> Tensor:
     return (indices[:, None] * count + torch.arange(count, device=indices.device)).flatten()
 
 
+def _half_power(slices: Tensor, image_of_row: Tensor, powers: Tensor) -> Tensor:
+    """Return half the power of slices ``(R, 2P)`` as the images see it, ``(R,)``."""
+    if slices.device.type != "cpu":
+        return 0.5 * (slices.view(len(slices), 2, -1).square().sum(1) * powers[image_of_row]).sum(1)
+    halves = torch.empty(len(slices))
+    ragged_kernels.half_power(slices.numpy(), image_of_row.numpy(), powers.numpy(), halves.numpy())
+    return halves
+
+
 def _gather_with_power(
     slices: Tensor, rows: Tensor, image_of_row: Tensor, powers: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Return rows of `slices` ``(K, 2P)`` (re, im alternating) and half their power as the images see it."""
+    """Return rows of `slices` ``(K, 2P)`` (real parts first) and half their power as the images see it."""
     if slices.device.type != "cpu":
         gathered = slices[rows]
-        power = gathered.view(len(rows), -1, 2).square().sum(-1)
-        return gathered, 0.5 * (power * powers[image_of_row]).sum(1)
+        return gathered, _half_power(gathered, image_of_row, powers)
     gathered = torch.empty(len(rows), slices.shape[1])
     halves = torch.empty(len(rows))
     ragged_kernels.gather_with_power(

@@ -14,6 +14,19 @@ _FAST = {"contract", "nsz", "arcp", "reassoc"}
 
 
 @numba.njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
+def half_power(slices: Array, image_of_row: Array, powers: Array, halves: Array) -> None:
+    """Set halves[r] = ½ Σ powers[image] · |slice|² of slices ``(R, 2P)``, real parts first."""
+    count = powers.shape[1]
+    for r in numba.prange(len(slices)):
+        b = image_of_row[r]
+        total = np.float32(0)
+        for p in range(count):
+            re, im = slices[r, p], slices[r, count + p]
+            total += powers[b, p] * (re * re + im * im)
+        halves[r] = np.float32(0.5) * total
+
+
+@numba.njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
 def gather_with_power(
     slices: Array,
     rows: Array,
@@ -22,15 +35,18 @@ def gather_with_power(
     gathered: Array,
     halves: Array,
 ) -> None:
-    """Copy the rows of `slices` ``(U, 2P)`` (re, im alternating); halves[r] = ½ Σ powers[image] · |slice|²."""
+    """Copy the rows of `slices` ``(U, 2P)`` (real parts first).
+
+    Sets halves[r] = ½ Σ powers[image] · |slice|².
+    """
     count = powers.shape[1]
     for r in numba.prange(len(rows)):
         row, b = rows[r], image_of_row[r]
         total = np.float32(0)
         for p in range(count):
-            re, im = slices[row, 2 * p], slices[row, 2 * p + 1]
-            gathered[r, 2 * p] = re
-            gathered[r, 2 * p + 1] = im
+            re, im = slices[row, p], slices[row, count + p]
+            gathered[r, p] = re
+            gathered[r, count + p] = im
             total += powers[b, p] * (re * re + im * im)
         halves[r] = np.float32(0.5) * total
 

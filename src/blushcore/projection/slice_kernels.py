@@ -19,15 +19,19 @@ Array = NDArray[Any]
 def _interpolated(
     volume: Array, reach: np.float32, x: np.float32, y: np.float32, z: np.float32
 ) -> tuple[np.float32, np.float32]:
-    """Return the trilinear value (real, imaginary) of ``volume[z, y, x, 2]`` at a position with any x."""
+    """Return the trilinear value (real, imaginary) of ``volume[z, y, x, 2]`` at a position with any x.
+
+    Whole numbers are 32 bits wide and turned back to float32 by hand: only then are the loops vectorised.
+    """
     sign = np.float32(1.0)
     if x < 0:
-        x, y, z, sign = -x, -y, -z, -sign
+        x, y, z, sign = -x, -y, -z, np.float32(-1.0)
     y += reach
     z += reach
-    i, j, k = int(x), int(y), int(z)
-    fx, fy, fz = x - i, y - j, z - k
-    gx, gy, gz = 1 - fx, 1 - fy, 1 - fz
+    i, j, k = np.int32(x), np.int32(y), np.int32(z)
+    fx, fy, fz = x - np.float32(i), y - np.float32(j), z - np.float32(k)
+    one = np.float32(1.0)
+    gx, gy, gz = one - fx, one - fy, one - fz
     near, up, far, both = gz * gy, gz * fy, fz * gy, fz * fy
     real = gx * (
         near * volume[k, j, i, 0]
@@ -64,7 +68,9 @@ def slices_complex(
         d, e, f = rotations[o, 1, 0], rotations[o, 1, 1], rotations[o, 1, 2]
         for p in range(kx.shape[0]):
             x, y, z = a * kx[p] + d * ky[p], b * kx[p] + e * ky[p], c * kx[p] + f * ky[p]
-            out[o, p, 0], out[o, p, 1] = _interpolated(volume, reach, x, y, z)
+            real, imaginary = _interpolated(volume, reach, x, y, z)
+            out[o, p, 0] = real
+            out[o, p, 1] = imaginary
 
 
 @numba.njit(parallel=True, fastmath=True, cache=True, error_model="numpy", nogil=True)
@@ -75,4 +81,6 @@ def slices_split(volume: Array, reach: np.float32, rotations: Array, kx: Array, 
         d, e, f = rotations[o, 1, 0], rotations[o, 1, 1], rotations[o, 1, 2]
         for p in range(kx.shape[0]):
             x, y, z = a * kx[p] + d * ky[p], b * kx[p] + e * ky[p], c * kx[p] + f * ky[p]
-            out[o, 0, p], out[o, 1, p] = _interpolated(volume, reach, x, y, z)
+            real, imaginary = _interpolated(volume, reach, x, y, z)
+            out[o, 0, p] = real
+            out[o, 1, p] = imaginary

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import mrcfile
 import numpy as np
@@ -155,11 +156,11 @@ def test_a_mask_must_lie_on_the_grid(tiny):
 def test_memory_is_predicted_for_the_largest_iteration_and_refused_when_it_is_not_there(monkeypatch):
     params = RefineParameters(particles="p.star", reference="r.mrc", diameter=100)
     cpu = torch.device("cpu")
-    small, large = predicted_need(params, 128, cpu), predicted_need(params, 512, cpu)
+    small, large = predicted_need(params, 128, 1.0, cpu), predicted_need(params, 512, 1.0, cpu)
     assert small.device == 0
     accumulators = 2 * 12 * (2 * 512 + 5) ** 2 * (512 + 3)
     assert large.host > accumulators > small.host
-    assert predicted_need(params.replace(padding=1), 512, cpu).host < large.host / 3
+    assert predicted_need(params.replace(padding=1), 512, 1.0, cpu).host < large.host / 3
     monkeypatch.setattr(preflight, "host_memory", lambda: Memory(8 << 30, 4 << 30))
     check_memory(Need(host=3 << 30, device=0), cpu)
     with pytest.raises(BlushError, match=r"about 5\.0 GiB of memory, and 4\.0 GiB are free"):
@@ -179,7 +180,9 @@ def test_a_disk_that_is_too_small_is_refused(tmp_path, monkeypatch):
 def test_parameters_that_cannot_be_meant_are_refused():
     good = {"particles": "p.star", "reference": "r.mrc", "diameter": 100.0}
     for name, value, said in (
-        ("prior", "blush", "cannot be used in refinements yet"),
+        ("prior", "nothing", "'wiener' or 'blush'"),
+        ("weights", "interim-1", "weights are a matter of the prior blush, and the prior is wiener"),
+        ("spectral_trailing", False, "spectral trailing is a matter of the prior blush"),
         ("symmetry", "E7", "pattern"),
         ("healpix_order", 12, "less than or equal to 8"),
         ("diameter", -1.0, "greater than 0"),
@@ -187,10 +190,29 @@ def test_parameters_that_cannot_be_meant_are_refused():
     ):
         with pytest.raises(BlushError, match=said):
             RefineParameters.parse({**good, name: value}, "here")
+    for weights in ("interim-1", "/else/where.safetensors", "here.safetensors"):
+        params = RefineParameters.parse({**good, "prior": "blush", "weights": weights}, "here")
+        expected = str(Path(weights).absolute()) if "." in weights else weights
+        assert params.with_absolute_paths().weights == expected
     with pytest.raises(BlushError, match="larger than offset_range"):
         RefineParameters.parse({**good, "offset_range": 2.0, "offset_step": 3.0}, "here")
     for name in ("c1", "C12", "D7", "t", "O", "I", "i3"):
         assert RefineParameters.parse({**good, "symmetry": name}, "here").symmetry == name
+
+
+def test_the_denoiser_needs_its_weights_and_memory(tiny):
+    blush = tiny.parameters(prior="blush")
+    with pytest.raises(BlushError, match="no network weights 'none-such'"):
+        check_inputs(blush.replace(weights="none-such"))
+    inputs = check_inputs(blush)
+    assert inputs.weights is not None
+    assert inputs.weights.name == "interim-1"
+    assert check_inputs(tiny.parameters()).weights is None
+    cpu = torch.device("cpu")
+    # A coarse map is denoised on a grid that is much finer.
+    grid = 4 * round(100 * 6.0 / 1.5) ** 3
+    assert predicted_need(blush, 100, 6.0, cpu).host > 10 * grid
+    assert predicted_need(tiny.parameters(), 100, 6.0, cpu).host < 10 * grid
 
 
 def test_every_parameter_says_what_it_is():

@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 _GIB = 2**30
+WITHOUT_TRAILING = (
+    "Without spectral trailing, what the network makes up beyond the resolution goes into the next references, "
+    "and the resolution may be told too good. The run is marked."
+)
 
 
 def refine(params: RefineParameters, control: Control, state: JobState | None = None) -> Iterator[Event]:
@@ -132,13 +136,18 @@ def _told_before(inputs: Inputs, params: RefineParameters) -> Iterator[Event]:
         f"{int((table.half == 1).sum())} and {int((table.half == 2).sum())}; optics groups: "
         f"{len(table.optics)}; groups of one scale: {len(table.group_names)}; symmetry {inputs.symmetry.name}."
     )
-    need = predicted_need(params, box, inputs.device, inputs.reader.kept_bytes)
+    need = predicted_need(params, box, inputs.voxel_size, inputs.device, inputs.reader.kept_bytes)
     on_device = f", {need.device / _GIB:.1f} GiB on {inputs.device}" if need.device else ""
     images = "images are kept in memory" if need.images else "images are read again in each iteration"
     yield Message(
         text=f"The largest iteration takes about {need.host / _GIB:.1f} GiB of memory{on_device} ({images}). "
         f"It runs on {describe_device(inputs.device)}."
     )
+    if inputs.weights is not None:
+        name, sha256 = inputs.weights.name, inputs.weights.sha256
+        yield Message(text=f"The prior is Blush with the weights {name} (sha256 {sha256[:12]}).")
+    if not params.spectral_trailing:
+        yield Message(text=WITHOUT_TRAILING, level="warning")
     for text in inputs.warnings:
         yield Message(text=text, level="warning")
 

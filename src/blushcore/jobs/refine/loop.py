@@ -38,6 +38,7 @@ from blushcore.jobs.refine.parameters import (
     RefineParameters,
 )
 from blushcore.jobs.refine.preflight import Inputs
+from blushcore.jobs.refine.priors import prior_of
 from blushcore.jobs.refine.schedule import (
     Changes,
     Course,
@@ -54,7 +55,8 @@ from blushcore.jobs.refine.schedule import (
 from blushcore.jobs.refine.state import HALVES, HalfModel, Poses, RefineState
 from blushcore.optics import OpticsGroup
 from blushcore.poses import SymmetryGroup, euler_to_matrix, mean_axis_distance_deg
-from blushcore.protocol import Control, Event, Progress
+from blushcore.protocol import Control, Event, Message, Progress
+from blushcore.reconstruction import Prior
 
 T = TypeVar("T")
 
@@ -103,6 +105,8 @@ class Iteration:
         Of each half.
     stages
         Seconds of each stage.
+    spectral_trailing
+        Whether denoised references were cut off.
     """
 
     plan: Plan
@@ -110,6 +114,7 @@ class Iteration:
     maps: Maps
     log_likelihood: tuple[float, float]
     stages: dict[str, float]
+    spectral_trailing: bool = True
 
 
 class Refinement:
@@ -131,6 +136,7 @@ class Refinement:
         self.inputs, self.optics = inputs, optics
         self.communicator = communicator or SingleProcess()
         self.background = Background()
+        self._prior: Prior | None = None
         table = inputs.table
         self.rows = tuple(np.flatnonzero(table.half == half) for half in HALVES)
         groups = len(table.group_names)
@@ -172,15 +178,21 @@ class Refinement:
                 self.inputs,
                 params,
                 state.course,
+                self._loaded_prior(params),
                 is_last=plan.is_last,
                 low_pass_again=plan.sampling.first_iteration_cc,
             ),
             control,
         )
         stages["reconstructing"] = time.monotonic() - began
+        if maps.denoising_seconds is not None:
+            stages["denoising"] = maps.denoising_seconds
+            stages["reconstructing"] -= maps.denoising_seconds
+        for text in maps.warnings:
+            yield Message(text=text, level="warning")
         after = self._learn(params, plan, before, state, [first, second], maps, stages)
         likelihoods = float(first[1].log_likelihood.sum()), float(second[1].log_likelihood.sum())
-        return Iteration(plan, after, maps, likelihoods, stages)
+        return Iteration(plan, after, maps, likelihoods, stages, params.spectral_trailing)
 
     def _decide(
         self, params: RefineParameters, before: RefineState, control: Control
@@ -255,6 +267,11 @@ class Refinement:
                 control,
             )
         )
+
+    def _loaded_prior(self, params: RefineParameters) -> Prior:
+        """Return the prior, made when it is first needed: a network is loaded once, where it computes."""
+        self._prior = self._prior or prior_of(params, self.inputs)
+        return self._prior
 
     def _by_one(self, compute: Callable[[], T], control: Control) -> Generator[Event, None, T]:
         """Return what process 0 computes."""

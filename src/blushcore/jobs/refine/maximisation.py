@@ -23,7 +23,7 @@ from blushcore.reconstruction import (
     HalfSums,
     Prior,
     Reconstruction,
-    WienerPrior,
+    Reference,
     flatten_solvent,
     fsc,
     join_halves,
@@ -54,6 +54,14 @@ class Maps:
         What the prior began with, where that is another map.
     joined, unfiltered
         At last: the map of all particles, and those of the halves without any prior.
+    denoised
+        At last: the map of all particles denoised, to be looked at; None if the prior is no denoiser.
+    cutoff_shell
+        Where the prior cut the references off, if it did.
+    denoising_seconds
+        What the denoiser took; None if the prior is none.
+    warnings
+        Sentences for the user.
     """
 
     fsc: NDArray[np.float64]
@@ -63,13 +71,10 @@ class Maps:
     before_prior: tuple[Map | None, ...] = ()
     joined: Map | None = None
     unfiltered: tuple[Map, ...] = ()
-
-
-def prior_of(params: RefineParameters) -> Prior:
-    """Return the prior that the parameters name."""
-    if params.prior != "wiener":
-        raise ValueError(f"prior {params.prior!r}")
-    return WienerPrior()
+    denoised: Map | None = None
+    cutoff_shell: int | None = None
+    denoising_seconds: float | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def maximise(
@@ -77,6 +82,7 @@ def maximise(
     inputs: Inputs,
     params: RefineParameters,
     course: Course,
+    prior: Prior,
     *,
     is_last: bool,
     low_pass_again: bool,
@@ -90,9 +96,11 @@ def maximise(
     inputs
         Symmetry, mask and grid.
     params
-        Prior, T, joining and solvent.
+        T, joining and solvent.
     course
         The resolution so far.
+    prior
+        What makes references of reconstructions.
     is_last
         Whether the halves are joined for good.
     low_pass_again
@@ -110,14 +118,24 @@ def maximise(
         both = first.plus(second)
         del first, second
         reconstruction, curves = _reconstruction(both, agreement, inputs, params, half=None)
-        joined = prior_of(params)([reconstruction])[0].map
-        return Maps(agreement, curves.ssnr, (curves, curves), (), joined=_array(joined), unfiltered=unfiltered)
+        final = prior([reconstruction])[0]
+        return Maps(
+            agreement,
+            curves.ssnr,
+            (curves, curves),
+            (),
+            joined=_array(final.map),
+            unfiltered=unfiltered,
+            denoised=None if final.denoised is None else _array(final.denoised),
+            denoising_seconds=_denoising_seconds([final]),
+            warnings=final.warnings,
+        )
 
     halves = (
         _reconstruction(first, agreement, inputs, params, half=1),
         _reconstruction(second, agreement, inputs, params, half=2),
     )
-    references = prior_of(params)([reconstruction for reconstruction, _ in halves])
+    references = prior([reconstruction for reconstruction, _ in halves])
     maps = [
         _as_reference(reference.map, inputs, params, low_pass_again=low_pass_again) for reference in references
     ]
@@ -126,7 +144,16 @@ def maximise(
         for reference in references
     )
     curves_of = (halves[0][1], halves[1][1])
-    return Maps(agreement, curves_of[0].ssnr, curves_of, tuple(maps), before)
+    return Maps(
+        agreement,
+        curves_of[0].ssnr,
+        curves_of,
+        tuple(maps),
+        before,
+        cutoff_shell=references[0].cutoff_shell,
+        denoising_seconds=_denoising_seconds(references),
+        warnings=tuple(text for reference in references for text in reference.warnings),
+    )
 
 
 def _reconstruction(
@@ -192,6 +219,12 @@ def _as_reference(volume: Tensor, inputs: Inputs, params: RefineParameters, *, l
             volume, voxel_size=inputs.voxel_size, diameter_angstrom=params.diameter, mask=mask
         )
     return _array(volume)
+
+
+def _denoising_seconds(references: list[Reference]) -> float | None:
+    taken = [reference.diagnostics.get("denoising_seconds") for reference in references]
+    known = [seconds for seconds in taken if seconds is not None]
+    return sum(known) if known else None
 
 
 def _array(volume: Tensor) -> Map:

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from blushcore.jobs.map_file import MapFile
-from blushcore.volumes import Volume, fourier_resample
+from blushcore.volumes import MapHeader, Volume, fourier_resample
 
 if TYPE_CHECKING:
     from blushcore.particles import ParticleTable
@@ -43,9 +43,11 @@ def iteration_prefix(iteration: int) -> str:
     return f"run_it{iteration:03d}"
 
 
-def map_file(role: str, name: str, data: NDArray[np.float32], voxel_size: float) -> MapFile:
-    """Return a whole map as an artefact, in float32."""
-    return MapFile(role, name, _volume(data, voxel_size))
+def map_file(
+    role: str, name: str, data: NDArray[np.float32], voxel_size: float, label: str | None = None
+) -> MapFile:
+    """Return a whole map as an artefact, in float32; `label` stands in its header."""
+    return MapFile(role, name, _volume(data, voxel_size, label))
 
 
 def history_map(
@@ -55,6 +57,7 @@ def history_map(
     voxel_size: float,
     current_size: int,
     keep: Literal["light", "full"],
+    label: str | None = None,
 ) -> MapFile:
     """Return a map of the run's history as an artefact.
 
@@ -68,19 +71,22 @@ def history_map(
         The map holds nothing beyond shell ``current_size / 2``, so a box of this size keeps all of it.
     keep
         light: on that smaller grid, and in float16 where the values allow it; full: as it is.
+    label
+        For its header.
     """
     if keep == "full":
-        return map_file(role, name, data, voxel_size)
+        return map_file(role, name, data, voxel_size, label)
     n = len(data)
     size = min(n, max(current_size, 16))
     small = fourier_resample(torch.from_numpy(data), (size, size, size)).numpy() if size < n else data
     dtype: Literal["float32", "float16"] = "float16" if _fits_float16(small) else "float32"
-    return MapFile(role, name, _volume(small, voxel_size * n / size), dtype)
+    return MapFile(role, name, _volume(small, voxel_size * n / size, label), dtype)
 
 
 def _fits_float16(values: NDArray[np.float32]) -> bool:
     return float(np.abs(values).max()) < _FLOAT16_LARGEST and float(values.std()) > _FLOAT16_SMALLEST_SPREAD
 
 
-def _volume(data: NDArray[np.float32], voxel_size: float) -> Volume:
-    return Volume(np.ascontiguousarray(data, np.float32), (voxel_size,) * 3)
+def _volume(data: NDArray[np.float32], voxel_size: float, label: str | None) -> Volume:
+    header = MapHeader() if label is None else MapHeader().with_label(label)
+    return Volume(np.ascontiguousarray(data, np.float32), (voxel_size,) * 3, header=header)

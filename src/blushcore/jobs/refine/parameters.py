@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator, model_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from blushcore.protocol import Parameters
 
@@ -28,7 +28,12 @@ class RefineParameters(Parameters):
         None, description="Folder that image names are relative to, where it is not the STAR file's project"
     )
 
-    prior: Literal["wiener", "blush"] = Field("wiener", description="What regularises the maps")
+    prior: Literal["wiener", "blush"] = Field(
+        "wiener", description="What regularises the maps: the Wiener filter, or the denoiser"
+    )
+    weights: str | None = Field(
+        None, description="Network weights of prior blush: a name ('blush weights list') or a .safetensors file"
+    )
     symmetry: str = Field(
         "C1",
         description="Point group, in RELION's setting: C1, Cn, Dn, T, O, I1 to I4 (I is I2)",
@@ -66,7 +71,8 @@ class RefineParameters(Parameters):
     norm_correction: bool = Field(True, description="Correct the normalisation of each image")
     scale_correction: bool = Field(True, description="Correct the intensity scale of each micrograph")
     spectral_trailing: bool = Field(
-        True, description="Low-pass denoised maps at their resolution (prior blush only); off marks the run"
+        True,
+        description="Low-pass denoised maps where the halves stop agreeing (prior blush); off marks the run",
     )
 
     continue_from: Path | None = Field(
@@ -80,16 +86,19 @@ class RefineParameters(Parameters):
     seed: NonNegativeInt = Field(0, description="Seed of everything random")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps")
 
-    @field_validator("prior")
-    @classmethod
-    def _known_prior(cls, value: str) -> str:
-        if value == "blush":
-            raise ValueError("the Blush prior cannot be used in refinements yet, give wiener")
-        return value
+    def with_absolute_paths(self) -> Self:
+        """Return a copy that does not depend on the working directory; a file of weights counts too."""
+        absolute = super().with_absolute_paths()
+        if self.weights is None or not self.weights.endswith(".safetensors"):
+            return absolute
+        return absolute.replace(weights=str(Path(self.weights).expanduser().absolute()))
 
     @model_validator(mode="after")
     def _consistent(self) -> RefineParameters:
         step, radius = self.offset_step, self.offset_range
         if step is not None and radius is not None and step > radius:
             raise ValueError(f"offset_step ({step:g} Å) is larger than offset_range ({radius:g} Å)")
+        if self.prior != "blush" and (self.weights is not None or not self.spectral_trailing):
+            given = "spectral trailing is" if self.weights is None else "weights are"
+            raise ValueError(f"{given} a matter of the prior blush, and the prior is {self.prior}")
         return self

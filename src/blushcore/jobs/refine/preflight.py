@@ -14,6 +14,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from blushcore.denoiser.application import volumes_peak_bytes
+from blushcore.denoiser.denoiser import BYTES_PER_BLOCK
+from blushcore.denoiser.network import VOXEL_SIZE_ANGSTROM
+from blushcore.denoiser.weights import WeightsInfo, find_weights, read_weights_info
 from blushcore.devices import describe_device, host_memory, resolve_device
 from blushcore.inference import MemoryPlan
 from blushcore.jobs.refine.optimiser_files import with_halves_of
@@ -24,7 +28,7 @@ from blushcore.particles import ImageReader, ParticleTable, read_particles
 from blushcore.poses import SymmetryGroup
 from blushcore.projection import slices_bytes, sums_bytes
 from blushcore.protocol import BlushError, blaming
-from blushcore.volumes import Volume, describe_grid, lowpass_at_shell, read_map, read_mask
+from blushcore.volumes import Volume, describe_grid, grid_of_voxel_size, lowpass_at_shell, read_map, read_mask
 
 SAME_PIXEL_SIZE = 1e-3
 _GIB = 2**30
@@ -55,6 +59,8 @@ class Inputs:
         Where it is computed.
     warnings
         Sentences for the user.
+    weights
+        Of the network, if the prior is one.
     """
 
     table: ParticleTable
@@ -66,6 +72,7 @@ class Inputs:
     voxel_size: float
     device: torch.device
     warnings: tuple[str, ...]
+    weights: WeightsInfo | None = None
 
 
 @dataclass(frozen=True)
@@ -98,6 +105,10 @@ def check_inputs(params: RefineParameters) -> Inputs:
         device = resolve_device(params.device)
     with blaming("symmetry"):
         symmetry = SymmetryGroup.of(params.symmetry)
+    weights = None
+    if params.prior == "blush":
+        with blaming("weights"):
+            weights = read_weights_info(find_weights(params.weights))
     with blaming("particles"):
         table = read_particles(params.particles, params.root)
         if params.continue_from is not None:
@@ -122,12 +133,11 @@ def check_inputs(params: RefineParameters) -> Inputs:
         with blaming("mask"):
             grid = Volume(reference, (voxel_size,) * 3)
             mask = np.clip(read_mask(params.mask, params.reference, grid).data, 0, 1)
-    need = predicted_need(params, box, device, reader.kept_bytes)
+    need = predicted_need(params, box, voxel_size, device, reader.kept_bytes)
     with blaming("device"):
         check_memory(need, device)
-    return Inputs(
-        table, reader, reference, mask, symmetry, box, voxel_size, device, (*table.warnings, *reader.warnings)
-    )
+    warnings = (*table.warnings, *reader.warnings)
+    return Inputs(table, reader, reference, mask, symmetry, box, voxel_size, device, warnings, weights=weights)
 
 
 def optics_groups(table: ParticleTable) -> list[OpticsGroup]:
@@ -182,7 +192,9 @@ def read_reference(params: RefineParameters, box: int, voxel_size: float) -> NDA
     return low.numpy()
 
 
-def predicted_need(params: RefineParameters, box: int, device: torch.device, kept_images: int = 0) -> Need:
+def predicted_need(
+    params: RefineParameters, box: int, voxel_size: float, device: torch.device, kept_images: int = 0
+) -> Need:
     """Return the memory of the last iteration: it looks at everything up to Nyquist, and is the largest."""
     plan = MemoryPlan()
     accumulators = 2 * sums_bytes(box, box, params.padding)
@@ -190,7 +202,11 @@ def predicted_need(params: RefineParameters, box: int, device: torch.device, kep
     padded = (params.padding * box) ** 3
     reconstruction = 12 * padded + 8 * padded // 2
     maps = 10 * 4 * box**3
-    work = accumulators + max(expectation, reconstruction) + maps
+    denoising = 0
+    if params.prior == "blush":
+        grid, _ = grid_of_voxel_size((box,) * 3, (voxel_size,) * 3, VOXEL_SIZE_ANGSTROM)
+        denoising = volumes_peak_bytes((box,) * 3, grid) + int(BYTES_PER_BLOCK)
+    work = accumulators + max(expectation, reconstruction, denoising) + maps
     program = _GIB // 2
     if device.type == "cpu":
         return Need(host=work + kept_images + program, device=0, images=kept_images)

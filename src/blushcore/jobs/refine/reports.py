@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from blushcore.denoiser.provenance import denoised_label
 from blushcore.jobs.refine.expectation_inputs import poses_searched
 from blushcore.jobs.refine.loop import Iteration, Refinement
 from blushcore.jobs.refine.outputs import ParticleFile, history_map, iteration_prefix, map_file
@@ -70,7 +71,22 @@ def figures_of(done: Iteration, refinement: Refinement, why: str) -> dict[str, A
     }
     if why:
         figures["why"] = why
-    return figures
+    return figures | _of_denoiser(done, refinement)
+
+
+def _of_denoiser(done: Iteration, refinement: Refinement) -> dict[str, Any]:
+    """Return what is to be known of an iteration whose prior is the denoiser; nothing for the Wiener filter."""
+    inputs, cutoff = refinement.inputs, done.maps.cutoff_shell
+    if inputs.weights is None:
+        return {}
+    return {
+        "prior": "blush",
+        "weights": inputs.weights.name,
+        "weights_sha256": inputs.weights.sha256,
+        "spectral_trailing": done.spectral_trailing,
+        "cutoff_shell": cutoff,
+        "cutoff_angstrom": None if cutoff is None else inputs.box * inputs.voxel_size / cutoff,
+    }
 
 
 def first_artefacts(
@@ -99,7 +115,17 @@ def iteration_artefacts(
     stars: dict[str, Blocks] = {}
     for half, reference, unfiltered in zip(HALVES, done.maps.references, done.maps.before_prior, strict=True):
         name = f"{prefix}_half{half}_class001"
-        maps.append(history_map(f"half{half}", f"{name}.mrc", reference, inputs.voxel_size, size, params.keep))
+        maps.append(
+            history_map(
+                f"half{half}",
+                f"{name}.mrc",
+                reference,
+                inputs.voxel_size,
+                size,
+                params.keep,
+                _label(refinement),
+            )
+        )
         if unfiltered is not None:
             maps.append(
                 history_map(
@@ -138,13 +164,24 @@ def final_artefacts(
         for half, data in zip(HALVES, maps.unfiltered, strict=True)
     ]
     model = _model(done, refinement, params, 0, "run_class001.mrc")
+    denoised: list[Artefact] = []
+    if maps.denoised is not None:
+        name, label = "run_class001_denoised.mrc", _label(refinement)
+        denoised.append(map_file("denoised", name, maps.denoised, inputs.voxel_size, label))
     return (
         map_file("map", "run_class001.mrc", maps.joined, inputs.voxel_size),
         *unfiltered,
+        *denoised,
         ParticleFile("data", "run_data.star", data_columns(inputs.table, done.state.poses)),
         StarFile("model", "run_model.star", model, project),
         StarFile("sampling", "run_sampling.star", _sampling(done, params), project),
     )
+
+
+def _label(refinement: Refinement) -> str | None:
+    """Return what stands in the header of a map that the denoiser made."""
+    weights = refinement.inputs.weights
+    return None if weights is None else denoised_label(weights.name, weights.sha256)
 
 
 def _sampling(done: Iteration, params: RefineParameters) -> Blocks:
@@ -178,6 +215,7 @@ def summary(state: RefineState, figures: dict[str, Any]) -> dict[str, Any]:
     return {
         "iterations": state.iteration,
         **{name: figures[name] for name in kept},
+        **{name: figures[name] for name in ("prior", "weights", "spectral_trailing") if name in figures},
         "box": figures["box"],
         "voxel_size_angstrom": figures["voxel_size_angstrom"],
         "seconds_in_all": figures["seconds_in_all"],

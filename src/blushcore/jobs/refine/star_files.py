@@ -288,6 +288,8 @@ def optimiser_blocks(
             "rlnCoarseImageSize": coarse_size,
             "rlnIncrementImageSize": course.increment_shells,
             "rlnDoAutoRefine": 1,
+            "blushPrior": params.prior,
+            **({"blushSpectralTrailing": int(params.spectral_trailing)} if params.prior == "blush" else {}),
             "rlnAutoLocalSearchesHealpixOrder": params.local_from_order,
             "rlnNumberOfIterWithoutResolutionGain": course.iterations_without_gain,
             "rlnBestResolutionThusFar": course.resolution_shell / box_resolution,

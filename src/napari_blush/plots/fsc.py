@@ -311,7 +311,7 @@ class FscPlot(QWidget):
         if ending == ".csv":
             content = self._csv()
         elif ending in (".png", ".svg"):
-            content = fsc_figure(self._curves, self._box_size_angstrom, self._threshold, ending[1:])
+            content = self._figure(ending[1:])
         else:
             raise BlushError(
                 f"The curves were not exported: {path.name} ends in none of .png, .svg and .csv.",
@@ -320,15 +320,19 @@ class FscPlot(QWidget):
         with atomic_file(path) as file:
             file.write(content)
 
-    def _csv(self) -> bytes:
+    def _figure(self, file_format: str) -> bytes:
+        return fsc_figure(self._curves, self._box_size_angstrom, self._threshold, file_format)
+
+    def _csv(self, curves: Sequence[Curve] | None = None) -> bytes:
+        curves = self._curves if curves is None else curves
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        names = [curve.name for curve in self._curves]
+        names = [curve.name for curve in curves]
         writer.writerow(["shell", "frequency (1/angstrom)", "resolution (angstrom)", *names])
         for shell in range(self._shells):
             values = [
                 f"{np.asarray(curve.values)[shell]:.6g}" if shell < np.size(curve.values) else ""
-                for curve in self._curves
+                for curve in curves
             ]
             resolution = f"{self._box_size_angstrom / shell:.6g}" if shell else ""
             writer.writerow([shell, f"{shell / self._box_size_angstrom:.6g}", resolution, *values])

@@ -21,20 +21,27 @@ _DASHES = {"solid": "-", "dashed": (0, (4, 1.5)), "dotted": (0, (1, 1.5))}
 
 
 def fsc_figure(
-    curves: Sequence[Curve], box_size_angstrom: float, threshold: float | None, file_format: str
+    curves: Sequence[Curve],
+    box_size_angstrom: float,
+    threshold: float | None,
+    file_format: str,
+    *,
+    cut_off_angstrom: float | None = None,
 ) -> bytes:
     """Draw curves over spatial frequency, resolution on top.
 
     Parameters
     ----------
     curves
-        In the order in which they are drawn.
+        In the order in which they are drawn; those whose name begins with ``_`` have no entry in the legend.
     box_size_angstrom
         Length of the box's side in Å.
     threshold
         Where a line is drawn, if anywhere.
     file_format
         ``"png"`` or ``"svg"``.
+    cut_off_angstrom
+        Resolution at which an upright line is drawn, if anywhere.
 
     Returns
     -------
@@ -68,6 +75,8 @@ def fsc_figure(
             fontsize=8,
             color=_FAINT,
         )
+    if cut_off_angstrom is not None:
+        axes.axvline(1 / cut_off_angstrom, color=_FAINT, lw=1.0, ls=(0, (4, 2)), zorder=1)
     _dress(axes)
     if curves:
         figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8.5)

@@ -1,0 +1,69 @@
+"""How a run stands, in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from blushcore.protocol import Failed
+from napari_blush.live.status import RunStatus
+from napari_blush.panels.status import duration
+
+Tone: TypeAlias = Literal["idle", "busy", "good", "bad", "ask"]
+
+_LIVES: dict[str, tuple[Tone, str, str]] = {
+    "waiting": ("idle", "Waiting", "No worker has begun it."),
+    "running": ("busy", "Running", ""),
+    "silent": ("ask", "No sign of life", "Its process hangs or sleeps, or its disk or machine is away."),
+    "dead": (
+        "bad",
+        "Its process is gone",
+        "It ended without a word, and can be resumed.",
+    ),
+    "finished": ("good", "Finished", ""),
+    "failed": ("bad", "Failed", ""),
+    "stopped": ("idle", "Stopped", "It was stopped before its end, and can be resumed."),
+    "unreachable": ("ask", "Not there", "The run directory cannot be reached; it is looked for."),
+}
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What is said of a run: tone, a word or two, a sentence."""
+
+    tone: Tone
+    title: str
+    text: str
+
+
+def standing(status: RunStatus) -> Standing:
+    """Say how a run stands."""
+    tone, title, text = _LIVES[status.life]
+    if status.life == "running":
+        title = "Paused" if status.paused else title
+        tone = "idle" if status.paused else tone
+        text = _stage(status)
+    elif status.life in ("silent", "unreachable") and status.iteration is not None:
+        text += f" Iteration {status.iteration} was the last that came."
+    elif status.life == "failed" and status.ending is not None and isinstance(status.ending.event, Failed):
+        text = f"{status.ending.event.problem} {status.ending.event.remedy}".strip()
+    elif status.life == "finished":
+        text = _result(status)
+    return Standing(tone, title, text)
+
+
+def _stage(status: RunStatus) -> str:
+    if not status.stage:
+        return "It has begun."
+    words = status.stage[:1].upper() + status.stage[1:]
+    if status.total:
+        words += f": {status.done} of {status.total} {status.unit}".rstrip()
+    if status.eta_seconds:
+        words += f" · {duration(status.eta_seconds)} left"
+    return words
+
+
+def _result(status: RunStatus) -> str:
+    resolution = status.figures.get("resolution_angstrom")
+    words = f"{status.iteration} iterations" if status.iteration else "It is done"
+    return f"{words}, {resolution:.2f} Å at FSC 0.143." if resolution else f"{words}."

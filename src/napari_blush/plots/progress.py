@@ -1,0 +1,282 @@
+"""How a refinement goes: resolution, angles, offsets and Pmax, iteration by iteration."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyqtgraph as pg
+from qtpy.QtCore import QPointF, QSize
+
+from napari_blush.plots.chart import Chart, quiet_plot
+from napari_blush.plots.theme import CURVES_ON_LIGHT, Palette
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_LEFT_PX = 44
+_DOT_PX = 5
+
+
+@dataclass(frozen=True)
+class Series:
+    """A figure over the iterations: what it is called here, and its name in the figures."""
+
+    label: str
+    figure: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Figures of one unit, over one another; `is_log`: the axis is logarithmic."""
+
+    title: str
+    series: tuple[Series, ...]
+    is_log: bool = True
+
+
+PANELS = (
+    Panel(
+        "Resolution (Å)",
+        (Series("FSC 0.143", "resolution_angstrom"), Series("in use", "resolution_in_use_angstrom")),
+    ),
+    Panel(
+        "Angles (°)",
+        (
+            Series("step", "angular_step_deg"),
+            Series("change", "change_angle_deg"),
+            Series("accuracy", "accuracy_angle_deg"),
+        ),
+    ),
+    Panel(
+        "Offsets (Å)",
+        (
+            Series("step", "offset_step_angstrom"),
+            Series("change", "change_offset_angstrom"),
+            Series("accuracy", "accuracy_offset_angstrom"),
+        ),
+    ),
+    Panel("Mean Pmax", (Series("Pmax", "mean_p_max"),), is_log=False),
+)
+
+
+class ProgressPlots(Chart):
+    """Four charts under one another over the iterations; values in words under the mouse; export."""
+
+    file_name = "progress"
+    _history: list[Mapping[str, Any]]
+    _shown: int | None
+
+    def sizeHint(self) -> QSize:  # noqa: N802
+        """Each chart needs its height."""
+        return QSize(420, 520)
+
+    def set_history(self, history: Sequence[Mapping[str, Any]], shown: int | None = None) -> None:
+        """Show a run's figures.
+
+        Parameters
+        ----------
+        history
+            The figures of the iterations, oldest first, as `LiveRun.history` has them.
+        shown
+            The iteration that is looked at, which is marked; without one, none.
+        """
+        self._history = [figures for figures in history if len(figures) > 1]  # iteration 0 has none
+        self._shown = shown
+        self._redraw()
+
+    def values(self, series: Series) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the iterations that have a figure, and the figure."""
+        pairs = [
+            (figures["iteration"], figures[series.figure])
+            for figures in self._history
+            if isinstance(figures.get(series.figure), (int, float)) and math.isfinite(figures[series.figure])
+        ]
+        table = np.array(pairs, dtype=np.float64).reshape(-1, 2)
+        return table[:, 0], table[:, 1]
+
+    def _build(self) -> None:
+        self._history, self._shown = [], None
+        self._plots: list[pg.PlotItem] = []
+        self.graphics.ci.layout.setVerticalSpacing(2)
+        for row, panel in enumerate(PANELS):
+            left = RoundLogAxis("left") if panel.is_log else pg.AxisItem("left")
+            plot = self.graphics.addPlot(
+                row=row, col=0, axisItems={"left": left, "bottom": IterationAxis("bottom")}
+            )
+            quiet_plot(plot, self.graphics)
+            plot.setMouseEnabled(x=False, y=False)
+            left.enableAutoSIPrefix(False)
+            left.setWidth(_LEFT_PX)
+            is_last = panel is PANELS[-1]
+            plot.getAxis("bottom").setStyle(showValues=is_last)
+            if self._plots:
+                plot.setXLink(self._plots[0])
+            self._plots.append(plot)
+        self.graphics.setMinimumHeight(430)
+
+    def _draw(self, palette: Palette) -> None:
+        self._cursors = []
+        iterations = [figures["iteration"] for figures in self._history]
+        for panel, plot in zip(PANELS, self._plots, strict=True):
+            plot.clear()
+            for name in ("left", "bottom"):
+                axis = plot.getAxis(name)
+                axis.setPen(pg.mkPen(palette.faint))
+                axis.setTextPen(pg.mkPen(palette.ink))
+            plot.getAxis("left").setGrid(28)
+            words = [f'<span style="color: {palette.ink}"><b>{panel.title}</b></span>']
+            lowest, highest = math.inf, -math.inf
+            for number, series in enumerate(panel.series):
+                colour = palette.curves[number]
+                words.append(f'<span style="color: {colour}">● {series.label}</span>')
+                x, y = self.values(series)
+                if panel.is_log:
+                    x, y = x[y > 0], np.log10(y[y > 0])
+                if len(y) == 0:
+                    continue
+                lowest, highest = min(lowest, y.min()), max(highest, y.max())
+                plot.plot(
+                    x,
+                    y,
+                    pen=pg.mkPen(colour, width=2),
+                    symbol="o",
+                    symbolSize=_DOT_PX,
+                    symbolPen=None,
+                    symbolBrush=colour,
+                    antialias=True,
+                )
+            plot.setTitle(" &nbsp; ".join(words), size="9pt", justify="left")
+            self._set_range(plot, panel, lowest, highest)
+            for at, pen in (
+                (self._shown, pg.mkPen(palette.ink, width=1)),
+                (None, pg.mkPen(palette.faint, width=1)),
+            ):
+                line = pg.InfiniteLine(angle=90, pen=pen)
+                line.setZValue(-5)
+                line.setVisible(at is not None and bool(iterations))
+                line.setPos(0 if at is None else at)
+                plot.addItem(line, ignoreBounds=True)
+                if at is None:
+                    self._cursors.append(line)
+        first, last = (min(iterations), max(iterations)) if iterations else (1, 2)
+        self._plots[0].setXRange(first - 0.3, max(last, first + 1) + 0.3, padding=0)
+        bottom = {"color": palette.ink, "font-size": "9pt"}
+        self._plots[-1].setLabel("bottom", "iteration", **bottom)
+
+    def _set_range(self, plot: pg.PlotItem, panel: Panel, lowest: float, highest: float) -> None:
+        if not panel.is_log:
+            plot.setYRange(0, 1.02, padding=0)
+        elif lowest <= highest:
+            gap = max(0.08 * (highest - lowest), 0.05)
+            plot.setYRange(lowest - gap, highest + gap, padding=0)
+
+    # --- words and files --------------------------------------------------------------------------------------
+
+    def _words_at(self, place: QPointF | None) -> str:
+        at = None if place is None else self._iteration_at(place)
+        for line in self._cursors:
+            line.setVisible(at is not None)
+            line.setPos(0 if at is None else at)
+        if at is None:
+            at = self._history[-1]["iteration"] if self._history and self._shown is None else self._shown
+        figures = next((one for one in self._history if one["iteration"] == at), None)
+        if figures is None:
+            return " "
+        words = []
+        for panel in PANELS:
+            found = [
+                f"{series.label} {figures[series.figure]:.3g}"
+                for series in panel.series
+                if figures.get(series.figure) is not None
+            ]
+            if found:
+                words.append(f"{panel.title}: " + ", ".join(found))
+        return f"Iteration {at}:  " + "  ·  ".join(words)
+
+    def _iteration_at(self, place: QPointF) -> int | None:
+        for plot in self._plots:
+            if plot.vb.sceneBoundingRect().contains(place):
+                at = round(plot.vb.mapSceneToView(place).x())
+                return at if any(figures["iteration"] == at for figures in self._history) else None
+        return None
+
+    def _csv(self) -> bytes:
+        names = [series.figure for panel in PANELS for series in panel.series]
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["iteration", *names])
+        for figures in self._history:
+            cells = [figures.get(name) for name in names]
+            writer.writerow([figures["iteration"], *("" if cell is None else f"{cell:.6g}" for cell in cells)])
+        return text.getvalue().encode()
+
+    def _figure(self, file_format: str) -> bytes:
+        from matplotlib import rc_context
+        from matplotlib.figure import Figure
+        from matplotlib.ticker import MaxNLocator, ScalarFormatter
+
+        figure = Figure(figsize=(5.6, 7.2), dpi=240, facecolor="white", layout="constrained")
+        every = figure.subplots(len(PANELS), sharex=True)
+        for panel, axes in zip(PANELS, every, strict=True):
+            for number, series in enumerate(panel.series):
+                x, y = self.values(series)
+                axes.plot(x, y, "o-", ms=3, lw=1.6, color=CURVES_ON_LIGHT[number], label=series.label)
+            if panel.is_log:
+                axes.set_yscale("log")
+                for formatter in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+                    formatter(ScalarFormatter())
+            else:
+                axes.set_ylim(0, 1.02)
+            axes.set_ylabel(panel.title)
+            axes.tick_params(which="both", labelsize=7.5)
+            axes.grid(axis="y", color="0.93", lw=0.8)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.legend(frameon=False, fontsize=7.5, ncols=3)
+        every[-1].set_xlabel("iteration")
+        content = io.BytesIO()
+        with rc_context({"svg.fonttype": "none"}):
+            figure.savefig(content, format=file_format)
+        return content.getvalue()
+
+
+class RoundLogAxis(pg.AxisItem):
+    """An axis over decimal logarithms that is labelled with round values: …, 0.5, 1, 2, 5, 10, …"""
+
+    _GAP_PX = 18
+
+    def tickValues(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, list[float]]]:  # noqa: N802, N803
+        """Return the places of round values between two logarithms; `size` in pixels."""
+        gap = (maxVal - minVal) * self._GAP_PX / max(size, 1.0)
+        ticks: list[float] = []
+        for favoured in ((1.0,), (2.0, 5.0), (1.5, 3.0, 4.0, 7.0)):
+            for decade in range(math.floor(minVal), math.ceil(maxVal) + 1):
+                for digit in favoured:
+                    at = decade + math.log10(digit)
+                    if minVal <= at <= maxVal and all(abs(at - other) >= gap for other in ticks):
+                        ticks.append(at)
+        return [(1.0, sorted(ticks))]
+
+    def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:  # noqa: N802
+        """Label logarithms by their values."""
+        return [f"{10**value:.2g}" for value in values]
+
+
+class IterationAxis(pg.AxisItem):
+    """An axis of whole numbers."""
+
+    def tickValues(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, list[float]]]:  # noqa: N802, N803
+        """Return whole numbers between two values, as many as have room; `size` in pixels."""
+        room = max(size / 28.0, 1.0)
+        step = next((step for step in (1, 2, 5, 10, 20, 50, 100) if (maxVal - minVal) / step <= room), 200)
+        first = math.ceil(minVal / step) * step
+        return [(float(step), [float(value) for value in range(first, math.floor(maxVal) + 1, step)])]
+
+    def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:  # noqa: N802
+        """Label whole numbers."""
+        return [f"{value:.0f}" for value in values]

@@ -56,6 +56,10 @@ class Entry(NamedTuple):
 COMMANDS: dict[str, Entry] = {
     "denoise": Entry("blushcore.cli.denoise:denoise", "Denoise a map, or two half-maps."),
     "fsc": Entry("blushcore.cli.fsc:fsc", "Say up to where two half-maps agree: FSC and resolution."),
+    "local-resolution": Entry(
+        "blushcore.cli.local_resolution:local_resolution",
+        "Measure the resolution of two half-maps from place to place.",
+    ),
     "mask": Entry("blushcore.cli.mask:mask", "Make a soft mask of a map from a threshold."),
     "refine": Entry("blushcore.cli.refine:refine", "Refine particles against a reference in 3D."),
     "resume": Entry("blushcore.cli.resume:resume", "Go on with a run from where it stopped."),

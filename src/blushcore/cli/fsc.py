@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 from cyclopts import Parameter, validators
 
+from blushcore.cli.halves import read_halves
 from blushcore.cli.options import VoxelSize
 from blushcore.cli.outputs import require_writable
 from blushcore.cli.terminal import failures_as_json
-from blushcore.denoiser.provenance import is_denoised
 from blushcore.protocol import BlushError, UsageError
-from blushcore.volumes import Volume, atomic_file, describe_grid, read_map, read_mask, require_same_grid
+from blushcore.volumes import Volume, atomic_file
 
 if TYPE_CHECKING:
     from blushcore.shells import Counting, FscCurves, Resolution
@@ -72,7 +72,7 @@ def fsc(
     """
     with failures_as_json(json == _STDOUT):
         _check_outputs(json, plot, [half1, half2, *([mask] if mask else [])], overwrite=overwrite)
-        first, second, window, warnings = _read(half1, half2, mask, voxel_size)
+        first, second, window, warnings = read_halves(half1, half2, mask, voxel_size)
 
         # Only now: it brings torch along, and whoever mistyped a name should not wait for that.
         from blushcore.shells import mask_warnings
@@ -101,35 +101,6 @@ def fsc(
             print(f"warning: {warning}", file=sys.stderr)
     else:
         _print_report(curves, found, warnings)
-
-
-def _read(
-    half1: Path, half2: Path, mask: Path | None, voxel_size: float | None
-) -> tuple[Volume, Volume, Volume | None, list[str]]:
-    """Read the halves and the mask; returns them with what is odd about the files."""
-    first, second = read_map(half1, voxel_size=voxel_size), read_map(half2, voxel_size=voxel_size)
-    for path, volume in ((half1, first), (half2, second)):
-        _require_cube(path, volume)
-        if volume.data.min() == volume.data.max():
-            raise BlushError(
-                f"{path} is constant: there is nothing to compare.", "Check that it is the right file."
-            )
-    doubts = require_same_grid(half1, first, half2, second)
-    if half1.samefile(half2) or np.array_equal(first.data, second.data):
-        raise BlushError(
-            f"{half1} and {half2} are the same map, whose FSC is 1 everywhere.",
-            "Give the two independent halves of a reconstruction.",
-        )
-    window = read_mask(mask, half1, first, voxel_size=voxel_size) if mask else None
-    warnings = [*first.warnings, *second.warnings, *doubts, *(window.warnings if window else ())]
-    denoised = [str(path) for path, volume in ((half1, first), (half2, second)) if is_denoised(volume)]
-    if denoised:
-        named = f"{' and '.join(denoised)} {'were' if denoised[1:] else 'was'}"
-        warnings.append(
-            f"{named} denoised: this FSC is no resolution estimate, since it measures the network as much "
-            "as the data. Give the halves as they were reconstructed."
-        )
-    return first, second, window, list(dict.fromkeys(warnings))
 
 
 def _curves(first: Volume, second: Volume, window: Volume | None, seed: int, counting: Counting) -> FscCurves:
@@ -162,14 +133,6 @@ def _check_outputs(json: Path | None, plot: Path | None, inputs: list[Path], *, 
         if path.exists() and any(path.samefile(one) for one in inputs if one.exists()):
             raise BlushError(f"{path} is one of the maps to be read.", "Give another name to write to.")
     require_writable(outputs, overwrite=overwrite)
-
-
-def _require_cube(path: Path, volume: Volume) -> None:
-    if len(set(volume.shape)) != 1 or not volume.is_isotropic:
-        raise BlushError(
-            f"{path} has {describe_grid(volume)}; Fourier shells need a cube of cubic voxels.",
-            "Pad or crop it to a cubic box, or resample it to one voxel size first.",
-        )
 
 
 def _doubts(first: Volume, second: Volume, curves: FscCurves) -> list[str]:

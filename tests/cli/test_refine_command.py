@@ -66,7 +66,7 @@ def test_nothing_is_made_when_inputs_do_not_fit(tiny, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--prior", "blush"], "the Blush prior cannot be used in refinements yet"),
+        (["--prior", "magic"], "--prior"),
         (["--symmetry", "K9"], "--symmetry"),
         (["--healpix-order", "99"], "--healpix-order"),
         (["--offset-range", "2", "--offset-step", "3"], "larger than offset_range"),

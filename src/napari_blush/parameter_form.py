@@ -66,6 +66,8 @@ class ParameterForm(QWidget):
         self._offered: dict[str, list[tuple[str, Any]]] = {}
         self._optional: set[str] = set()
         self._setting = False
+        self._exact: dict[str, Any] = {}
+        self._errors: dict[str, QLabel] = {}
         layout = QFormLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
@@ -83,6 +85,12 @@ class ParameterForm(QWidget):
             for widget in (label, control.native):
                 widget.setToolTip(field.description or "")
             layout.addRow(label, control.native)
+            error = QLabel()
+            error.setObjectName("blushError")
+            error.setWordWrap(True)
+            error.hide()
+            layout.addRow(error)
+            self._errors[name] = error
 
     def value(self) -> Parameters:
         """Return the parameters as the form has them.
@@ -93,7 +101,31 @@ class ParameterForm(QWidget):
             If the model refuses them; with controls that know their range it does not.
         """
         given = {} if self._hidden is None else self._hidden.model_dump()
-        return self._model.model_validate({**given, **{name: self._read(name) for name in self._controls}})
+        return self._model.model_validate({**given, **self.values()})
+
+    def values(self) -> dict[str, Any]:
+        """Return what the controls hold, by name: for forms that show a part of what the model needs."""
+        return {name: self._read(name) for name in self._controls}
+
+    def set_values(self, values: Mapping[str, Any]) -> None:
+        """Show some values by name, others stay; `changed` is emitted once, if anything differs."""
+        before = self.values()
+        self._setting = True
+        try:
+            for name in self._controls.keys() & values.keys():
+                self._write(name, values[name])
+        finally:
+            self._setting = False
+        if self.values() != before:
+            self.changed.emit()
+
+    def set_error(self, name: str, sentence: str) -> bool:
+        """Say under a field what is wrong with it, or nothing; return whether the form has the field."""
+        if name not in self._errors:
+            return False
+        self._errors[name].setText(sentence)
+        self._errors[name].setVisible(bool(sentence))
+        return True
 
     def set_value(self, value: Parameters) -> None:
         """Show parameters; `changed` is emitted once, if anything differs."""
@@ -134,6 +166,10 @@ class ParameterForm(QWidget):
         assert isinstance(control, FloatSpinBox | SpinBox)
         control.step = step
 
+    def set_nothing(self, name: str, word: str) -> None:
+        """Show a word at the bottom of a number's range, for a field that must be given and is not yet."""
+        self._controls[name].native.setSpecialValueText(word)
+
     def control(self, name: str) -> QWidget:
         """Return the Qt widget of a field."""
         native: QWidget = self._controls[name].native
@@ -145,10 +181,16 @@ class ParameterForm(QWidget):
             return None
         if name in self._optional and value in ("", Path()):
             return None
+        # A value that the control shows rounded, and that nobody changed, is what was set.
+        exact = self._exact.get(name)
+        if isinstance(exact, float) and exact != value:
+            decimals = self._controls[name].native.decimals()
+            return exact if abs(exact - value) <= 0.5000001 * 10.0**-decimals else value
         return value
 
     def _write(self, name: str, value: Any) -> None:
         control = self._controls[name]
+        self._exact[name] = value
         if isinstance(control, ComboBox):
             self._offer(name, self._offered[name], value)
         elif value is None:
@@ -181,12 +223,14 @@ def _control(field: FieldInfo, choices: Sequence[tuple[str, Any]] | None, nothin
     if kind is bool:
         return CheckBox(value=bool(default))
     if kind is float or kind is int:
-        lowest = 0 if _is_optional(field) or _is_positive(field) else -_LARGEST
+        lowest, highest = _range(field)
+        if _is_optional(field):
+            lowest = 0
         spin: ValueWidget[Any]
         if kind is float:
-            spin = FloatSpinBox(value=default or 0, min=lowest, max=_LARGEST, step=1)
+            spin = FloatSpinBox(value=default or 0, min=lowest, max=highest, step=1)
         else:
-            spin = SpinBox(value=default or 0, min=int(lowest), max=int(_LARGEST))
+            spin = SpinBox(value=default or 0, min=int(lowest), max=int(highest))
         if kind is float:
             spin.native.setDecimals(2 if _is_positive(field) else 3)
         spin.native.setKeyboardTracking(False)  # what is half typed is no value yet
@@ -222,8 +266,18 @@ def _is_optional(field: FieldInfo) -> bool:
 
 def _is_positive(field: FieldInfo) -> bool:
     """Whether a number's constraints say that it is above, or not below, zero."""
+    return _range(field)[0] == 0
+
+
+def _range(field: FieldInfo) -> tuple[float, float]:
+    """Return the lowest and highest number that the constraints allow, bounds that are excluded included."""
     constraints = list(field.metadata)
     for part in _parts(field.annotation):
         if get_origin(part) is Annotated:
             constraints += get_args(part)[1:]
-    return any(0 in (getattr(one, "gt", None), getattr(one, "ge", None)) for one in constraints)
+    lows = [getattr(one, name, None) for one in constraints for name in ("gt", "ge")]
+    highs = [getattr(one, name, None) for one in constraints for name in ("lt", "le")]
+    return (
+        max((low for low in lows if low is not None), default=-_LARGEST),
+        min((high for high in highs if high is not None), default=_LARGEST),
+    )

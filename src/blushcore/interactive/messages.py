@@ -8,13 +8,13 @@ the folder that the worker was given, whole when they are named, and belong to t
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, TypeAdapter, ValidationError
 
 from blushcore.protocol import Parameters
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Number of this protocol; `Ready` says it first of all."""
 
 Triple: TypeAlias = tuple[float, float, float]
@@ -132,6 +132,26 @@ class Describe(_Model):
     key: str | None = None
 
 
+class CheckRefinement(_Model):
+    """Look at what a refinement is to begin with. Answered by `RefinementChecked`, or `Failed` with its field.
+
+    `parameters` are those of `blushcore.jobs.refine`, as JSON values; `output` is the run directory to be made.
+    """
+
+    request: Literal["check_refinement"] = "check_refinement"
+    id: str
+    parameters: dict[str, Any]
+    output: Path
+
+
+class MakeDemoParticles(_Model):
+    """Make the built-in particle set in `folder`, unless it is there already. Answered by `ParticlesMade`."""
+
+    request: Literal["make_demo_particles"] = "make_demo_particles"
+    id: str
+    folder: Path
+
+
 class Quit(_Model):
     """End. So does the end of stdin."""
 
@@ -139,7 +159,17 @@ class Quit(_Model):
 
 
 Request: TypeAlias = Annotated[
-    Load | Prepare | Denoise | Focus | Cancel | Compare | Release | Describe | Quit,
+    Load
+    | Prepare
+    | Denoise
+    | Focus
+    | Cancel
+    | Compare
+    | Release
+    | Describe
+    | CheckRefinement
+    | MakeDemoParticles
+    | Quit,
     Field(discriminator="request"),
 ]
 
@@ -266,6 +296,43 @@ class Compared(_Model):
     reaches_nyquist: bool
 
 
+class RefinementChecked(_Model):
+    """A refinement can begin: what its particles are, and what it takes beside what is there.
+
+    Bytes and seconds are predictions; `device_peak` is 0 where all is computed in the host's memory.
+    """
+
+    event: Literal["refinement_checked"] = "refinement_checked"
+    id: str
+    particles: int
+    half_sizes: tuple[int, int]
+    box: int
+    pixel_size: float
+    """Å."""
+    optics_groups: int
+    device: str
+    device_name: str
+    host_peak: int
+    host_free: int
+    device_peak: int
+    device_free: int
+    disk: int
+    disk_free: int
+    seconds: tuple[float, float]
+    """From … to …: see `blushcore.jobs.refine.duration`."""
+    warnings: tuple[str, ...] = ()
+
+
+class ParticlesMade(_Model):
+    """A particle set lies in `folder`; how to refine it, as parameters of `blushcore.jobs.refine`."""
+
+    event: Literal["particles_made"] = "particles_made"
+    id: str
+    folder: Path
+    truth: Path
+    parameters: dict[str, Any]
+
+
 class Cancelled(_Model):
     """The work `id` has ended before its end, as was asked."""
 
@@ -274,7 +341,10 @@ class Cancelled(_Model):
 
 
 class Failed(_Model):
-    """The request failed; the worker goes on. `request` names its kind, `id` the work or the map's key."""
+    """The request failed; the worker goes on.
+
+    `request` names its kind, `id` the work or the map's key, `field` the parameter that is to be mended.
+    """
 
     event: Literal["failed"] = "failed"
     request: str
@@ -282,10 +352,22 @@ class Failed(_Model):
     problem: str
     remedy: str = ""
     error_type: str = ""
+    field: str = ""
 
 
 Event: TypeAlias = Annotated[
-    Ready | Loaded | Prepared | Described | Working | SlicePicture | Done | Compared | Cancelled | Failed,
+    Ready
+    | Loaded
+    | Prepared
+    | Described
+    | Working
+    | SlicePicture
+    | Done
+    | Compared
+    | RefinementChecked
+    | ParticlesMade
+    | Cancelled
+    | Failed,
     Field(discriminator="event"),
 ]
 

@@ -21,6 +21,7 @@ from blushcore.interactive.maps import DenoisingKey, Maps
 from blushcore.interactive.messages import (
     Cancel,
     Cancelled,
+    CheckRefinement,
     Compare,
     Compared,
     Denoise,
@@ -31,6 +32,7 @@ from blushcore.interactive.messages import (
     Focus,
     Load,
     Loaded,
+    MakeDemoParticles,
     Prepare,
     Prepared,
     Quit,
@@ -115,6 +117,15 @@ class Server:
                 self._maps.release(request.key)
             case Describe():
                 self._describe(request)
+            case CheckRefinement():
+                from blushcore.interactive.refinements import check_refinement  # compiled loops take a while
+
+                self._send(check_refinement(request))
+            case MakeDemoParticles():
+                from blushcore.interactive.refinements import make_demo_particles
+
+                for event in make_demo_particles(request):
+                    self._send(event)
             case Quit():
                 raise AssertionError("the loop ends at this")
             case _:
@@ -220,7 +231,14 @@ class Server:
 
 def _failure(request: str, name: str | None, error: Exception) -> Failed:
     problem, remedy = _explain(error)
-    return Failed(request=request, id=name, problem=problem, remedy=remedy, error_type=type(error).__name__)
+    return Failed(
+        request=request,
+        id=name,
+        problem=problem,
+        remedy=remedy,
+        error_type=type(error).__name__,
+        field=getattr(error, "field", ""),
+    )
 
 
 def _explain(error: Exception) -> tuple[str, str]:

@@ -47,6 +47,7 @@ def style_sheet(palette: Palette) -> str:
     """Return the style of all panels in the colours of a theme."""
     accent, danger, good = accents(palette)
     card, groove = ("rgba(255,255,255,14)", "rgba(255,255,255,40)")
+    alarm = "#ff8a80" if palette.is_dark else danger
     if not palette.is_dark:
         card, groove = ("rgba(0,0,0,10)", "rgba(0,0,0,35)")
     return f"""
@@ -56,6 +57,8 @@ def style_sheet(palette: Palette) -> str:
         QLabel#blushHeading {{ font-weight: 600; color: {palette.ink}; }}
         QLabel#blushHint {{ color: {palette.ink}; font-size: 11px; }}
         QLabel#blushTitle {{ font-weight: 600; color: {palette.ink}; }}
+        QLabel#blushError {{ color: {alarm}; font-size: 11px; }}
+        QFrame#blushSection QLineEdit[wrong="true"] {{ border: 1px solid {alarm}; }}
         QLabel#blushWarning {{ color: {palette.curves[1]}; font-size: 11px; }}
         QPushButton#blushPrimary {{ background: {accent}; color: white; font-weight: 600; padding: 7px; }}
         QPushButton#blushPrimary:disabled {{ background: {palette.faint}; color: {palette.background}; }}

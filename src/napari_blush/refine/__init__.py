@@ -1,0 +1,1 @@
+"""The dock widget *Refine*: what a refinement begins with, its start, and how it is steered."""

@@ -1,0 +1,80 @@
+"""What is done to runs, each in a thread: begin one, resume one, end one that does not listen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from blushcore.jobs.refine.parameters import RefineParameters
+from blushcore.protocol import BlushError, blaming
+from blushcore.runs import RunDirectory, create_run, find_worker, start_detached
+
+_JOB = "refine"
+_END_SECONDS = 5.0
+_LAST_CHARACTERS = 4000
+
+
+def require_new(directory: Path) -> None:
+    """Refuse a directory that holds a run.
+
+    Raises
+    ------
+    BlushError
+        With the field ``output``.
+    """
+    if RunDirectory(directory).holds_run():
+        with blaming("output"):
+            raise BlushError(
+                f"{directory.name} holds a run already.", "Name another folder, or watch that run."
+            )
+
+
+def begin(directory: Path, parameters: Callable[[Path], RefineParameters]) -> Path:
+    """Make a run and start its worker, which outlives this process.
+
+    Parameters
+    ----------
+    directory
+        The run directory, made if need be.
+    parameters
+        Called with the directory, into which it may write maps that have no file yet.
+
+    Raises
+    ------
+    BlushError
+        If the directory cannot be made or holds a run, or the worker does not begin.
+    """
+    require_new(directory)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        with blaming("output"):
+            raise BlushError(
+                f"{directory} could not be made: {error.strerror}.", "Name another folder."
+            ) from error
+    create_run(directory, _JOB, parameters(directory))
+    start_detached(directory)
+    return directory
+
+
+def end_worker(directory: Path) -> bool:
+    """End the worker of a run on this machine, by force if it does not stop; whether there was one."""
+    worker = find_worker(directory)
+    if worker is None:
+        return False
+    worker.end(stop_seconds=_END_SECONDS)
+    return True
+
+
+def last_words(directory: Path) -> str:
+    """Return the traceback of an unexpected error and the end of what the worker complained of."""
+    run = RunDirectory(directory)
+    parts = []
+    for path in (run.traceback, run.worker_stderr):
+        try:
+            text = path.read_text(encoding="utf-8", errors="replace").strip()
+        except OSError:
+            continue
+        if text:
+            parts.append(f"{path.name}:\n{text[-_LAST_CHARACTERS:]}")
+    return "\n\n".join(parts)

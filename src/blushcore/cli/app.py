@@ -66,6 +66,7 @@ COMMANDS: dict[str, Entry] = {
     "watch": Entry("blushcore.cli.watch:watch", "Watch a run until it ends."),
     "simulate": Entry("blushcore.cli.simulate:simulate", "Simulate half-maps or particles of an atomic model."),
     "train": Entry("blushcore.cli.train:train", "Train the denoiser on simulated half-maps."),
+    "validate": Entry("blushcore.cli.validate:validate", "Test whether a denoiser keeps to two half-maps."),
     "weights": Entry("blushcore.cli.weights:app", "List network weights, or import the published ones."),
     "picture": Entry("blushcore.cli.pictures:picture", "Draw slices of a map before and after."),
 }

@@ -1,0 +1,76 @@
+"""``blush validate`` from its command line, with a denoiser that does nothing and one that invents."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from blushcore.cli import main
+from blushcore.denoiser import Denoised, Denoiser
+from blushcore.shells import fsc
+from blushcore.volumes import Volume, gaussian_lowpass, soft_sphere, write_map
+
+BOX, SIZE = 32, 1.5
+
+
+class StandIn:
+    """Adds the same detail to every block."""
+
+    def __init__(self, strength: float) -> None:
+        self.device, self.batch_size = torch.device("cpu"), 4
+        self.info = SimpleNamespace(name="stand-in")
+        self.detail = strength * torch.randn((64,) * 3, generator=torch.Generator().manual_seed(1))
+
+    def __call__(self, blocks, _local_std):
+        return Denoised(blocks + self.detail, torch.zeros_like(blocks))
+
+
+@pytest.fixture
+def halves(tmp_path, monkeypatch) -> tuple[np.ndarray, np.ndarray]:
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    common = torch.from_numpy(rng.normal(size=(BOX,) * 3).astype(np.float32))
+    signal = 3 * gaussian_lowpass(common, 1.0, SIZE).numpy()
+    noise = 0.3 * rng.normal(size=(2, *signal.shape)).astype(np.float32)
+    maps = signal + noise[0], signal + noise[1]
+    for name, data in zip(("one", "two"), maps, strict=True):
+        write_map(Path(f"{name}.mrc"), Volume(data, (SIZE,) * 3))
+    return maps
+
+
+def run(capsys, monkeypatch, strength: float, *words: str) -> tuple[int, str]:
+    monkeypatch.setattr(Denoiser, "load", lambda *_: StandIn(strength))
+    code = main(["validate", "one.mrc", "two.mrc", *words])
+    return code, capsys.readouterr().out
+
+
+def test_only_the_inventing_denoiser_is_blamed(halves, capsys, monkeypatch):
+    idle = json.loads(run(capsys, monkeypatch, 0.0, "--json")[1])["figures"]
+    assert idle["cross_validation_gain"] == pytest.approx(0, abs=1e-6)
+    assert abs(idle["made_up"]) < 0.143
+    assert set(idle["curves"]) == {"raw", "cross", "transfer_signal", "transfer_noise", "chance"}
+    assert len(idle["curves"]["raw"]) == BOX // 2 + 1
+    inventing = json.loads(run(capsys, monkeypatch, 3.0, "--json")[1])["figures"]
+    assert inventing["cross_validation_gain"] < -0.1
+    assert inventing["made_up"] > 0.5
+    assert inventing["curves"]["raw"] == idle["curves"]["raw"]
+
+
+def test_the_figures_stand_in_a_table_under_two_sentences(halves, capsys, monkeypatch):
+    code, out = run(capsys, monkeypatch, 3.0)
+    assert code == 0
+    assert "It takes signal away or invents." in out
+    assert "That is what it makes up" in out
+    code, out = run(capsys, monkeypatch, 0.0, "--mask", "mask.mrc")
+    assert code == 1
+    mask = soft_sphere((BOX,) * 3, 3.0, 2.0).numpy()  # within the denoiser's sphere
+    write_map(Path("mask.mrc"), Volume(mask, (SIZE,) * 3))
+    code, out = run(capsys, monkeypatch, 0.0, "--mask", "mask.mrc", "--json")
+    np.testing.assert_allclose(
+        json.loads(out)["figures"]["curves"]["raw"], fsc(*(half * mask for half in halves)), atol=1e-4
+    )

@@ -1,38 +1,156 @@
-"""Denoise the demo half-maps in napari; see scripts/demo."""
+"""Refine the built-in particles in napari, live; see scripts/demo."""
 
 from __future__ import annotations
 
-import sys
+import argparse
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import napari
-from stage import Stage
+import numpy as np
+from PIL import Image
+from qtpy.QtWidgets import QApplication
+from small_png import write_small_png
+
+from blushcore.shells import fsc, resolution
+from blushcore.volumes import read_map
+
+PATIENCE_SECONDS = 900.0
+WINDOW_PX = (1300, 860)
+ITERATIONS = 7
+"""Enough for helices; refining until nothing gets better takes twice as many."""
+_THRESHOLD = 0.5
+_GIF_SCALE = 0.6
+_GIF_MILLISECONDS = 900
 
 
-def main(folder: Path | None) -> int:
-    """Leave the viewer to the user; with `folder`, write pictures of what there is to see into it, and end."""
-    stage = Stage()
-    widget = stage.widget
-    stage.open_demo_maps()
+class Demo:
+    """A viewer with the dock widget *Refine*, opened and used as a user does it.
+
+    Parameters
+    ----------
+    run_folder
+        Where the run directory is made; None for where the widget proposes.
+    """
+
+    def __init__(self, run_folder: Path | None) -> None:
+        self.viewer = napari.Viewer(show=True)
+        self.viewer.window.resize(*WINDOW_PX)
+        self.widget = self._open_from_menu("Refine")
+        self._run_folder = run_folder
+        self.frames: list[np.ndarray] = []
+
+    def _open_from_menu(self, title: str) -> Any:
+        window = self.viewer.window
+        window.plugins_menu.aboutToShow.emit()
+        (blush,) = [action.menu() for action in window.plugins_menu.actions() if action.text() == "Blush"]
+        (entry,) = [action for action in blush.actions() if action.text() == title]
+        entry.trigger()
+        return window.dock_widgets[f"{title} (Blush)"]
+
+    def let_pass(self, seconds: float) -> None:
+        """Let Qt work for a while."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            QApplication.processEvents()
+            time.sleep(0.005)
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        """Let Qt work until a condition comes true."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        while not condition():
+            card = self.widget.card
+            if time.monotonic() > end or self.widget.state in ("wrong", "failed", "dead"):
+                raise SystemExit(f"demo: {card.title.text()} {card.text.text()}")
+            self.let_pass(0.02)
+
+    def start(self, iterations: int) -> None:
+        """Take the built-in particles and click on *Run*; returns when the run is watched."""
+        from napari_blush.refine.places import proposed_run
+
+        widget = self.widget
+        if widget.state != "empty":  # a run of an earlier viewer goes on: it is let be
+            widget.card.buttons["set_up"].click()
+        widget.take_demo()
+        self.until(lambda: widget.state == "ready")
+        widget.setValue(widget.value().replace(max_iterations=iterations))
+        if self._run_folder is not None:
+            widget.output.path = proposed_run(self._run_folder / "any")
+        self.until(lambda: widget.state == "ready")
+        widget.run_button.click()
+        self.until(lambda: widget.view is not None)
+
+    def shoot(self, path: Path) -> None:
+        """Write a picture of the window as a small PNG, and keep it for the film."""
+        self.let_pass(1.0)
+        picture = self.viewer.window.screenshot(canvas_only=False, flash=False)
+        write_small_png(path, picture)
+        self.frames.append(np.asarray(picture)[..., :3])
+        print(path, flush=True)
+
+    def follow(self, folder: Path) -> None:
+        """Take a picture of each iteration when its maps are shown, until the run is finished."""
+        view, shot = self.widget.view, -1
+
+        def shown() -> int:
+            return -1 if view.layers.shown is None else int(view.layers.shown)
+
+        while True:
+            self.until(lambda last=shot: self.widget.state == "finished" or shown() > last)
+            if shown() > shot:
+                shot = shown()
+                self.shoot(folder / f"iteration-{shot:02d}.png")
+            elif self.widget.state == "finished":
+                break
+        self.shoot(folder / "finished.png")
+
+    def write_film(self, path: Path) -> None:
+        """Write the pictures taken so far as an animated GIF."""
+        films = []
+        for frame in self.frames:
+            size = [round(n * _GIF_SCALE) for n in (frame.shape[1], frame.shape[0])]
+            small = Image.fromarray(frame).resize((size[0], size[1]), Image.Resampling.LANCZOS)
+            films.append(small.convert("P", palette=Image.Palette.ADAPTIVE, colors=128))
+        films[0].save(path, save_all=True, append_images=films[1:], duration=_GIF_MILLISECONDS, loop=0)
+        print(path, flush=True)
+
+
+def resolution_to_truth(map_path: Path, truth_path: Path) -> float:
+    """Return where the FSC of a map with the truth falls below 0.5, in Å; both as they are, without a mask."""
+    found, truth = read_map(map_path), read_map(truth_path)
+    extent = truth.isotropic_voxel_size * truth.shape[0]
+    return float(resolution(fsc(found.data, truth.data), extent, _THRESHOLD).angstrom)
+
+
+def main() -> int:
+    """Leave the viewer to the user; with a folder, write pictures and a film into it, and end with the run."""
+    parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
+    parser.add_argument("folder", type=Path, nargs="?", help="for pictures, a film and the run")
+    parser.add_argument("--iterations", type=int, default=ITERATIONS, help="at most, the last one included")
+    arguments = parser.parse_args()
+    folder: Path | None = arguments.folder
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-        stage.shoot(folder / "1-demo-maps.png", 1.0)
-    stage.denoise()
+    demo = Demo(folder)
+    demo.start(arguments.iterations)
+    began = time.monotonic()
     if folder is None:
         napari.run()
         return 0
-    stage.shoot(folder / "2-denoised.png", 1.0)
-    widget._scroll.verticalScrollBar().setValue(widget._scroll.verticalScrollBar().maximum())
-    stage.shoot(folder / "3-fsc.png")
-    widget._scroll.verticalScrollBar().setValue(0)
-    widget.display.modes["difference"].click()
-    stage.shoot(folder / "4-difference.png", 1.0)
-    widget.save(folder / "denoised.mrc")
-    halves = [folder / f"denoised_half{half}.mrc" for half in (1, 2)]
-    stage.until(lambda: all(path.exists() for path in halves))
-    stage.close()
+    run = demo.widget.view.run.directory
+    print(f"process {demo.widget.worker_pid()} refines in {run}", flush=True)
+    demo.follow(folder)
+    demo.write_film(folder / "refinement.gif")
+    seconds = time.monotonic() - began
+    truth = Path(demo.widget.value().particles).parent / "truth.mrc"
+    found = resolution_to_truth(run / "run_class001.mrc", truth)
+    demo.viewer.close()
+    QApplication.processEvents()
+    print(f"refined in {seconds:.0f} s; the FSC of the map with the truth falls below 0.5 at {found:.2f} Å")
     return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(Path(sys.argv[1]) if len(sys.argv) > 1 else None))
+    raise SystemExit(main())

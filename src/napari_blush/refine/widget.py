@@ -198,10 +198,18 @@ class RefineWidget(QWidget):
         self._diameter_is_users = True
         self.set_up.set_value(params)
 
+    def worker_pid(self) -> int | None:
+        """Return the process that works on the run that is watched, if it is on this machine."""
+        worker = None if self.view is None else find_worker(self.view.run.directory)
+        return None if worker is None else worker.pid
+
     def show_page(self, name: str) -> None:
         """Show the page ``set_up`` or ``watch``."""
         for page, button in self.pages.items():
             button.setChecked(page == name)
+        bar = self._scroll.verticalScrollBar()
+        assert bar is not None  # every scroll area has one
+        bar.setValue(0)
         self._set_up_page.setVisible(name == "set_up")
         self._watch_page.setVisible(name == "watch")
         self.run_section.setVisible(name == "set_up" and self._state is not State.EMPTY)

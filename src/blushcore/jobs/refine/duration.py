@@ -29,6 +29,10 @@ _LOCAL_ITERATIONS = 10
 _LOCAL_POSES = 2000.0
 _UNSURE_ITERATION = 80.0
 """How much longer an iteration takes in which most poses stay possible; there are one or two at most."""
+_BLOCK_OPERATIONS = 28.6e9
+_BLOCK_PITCH_ANGSTROM = 60.0
+"""How far apart the denoiser's blocks are taken to be, along each axis of the particle's box."""
+_DENOISING_SHARE = 0.5
 _SPREAD = 2.5
 _START_SECONDS = 8.0
 _MEASURE_SECONDS = 0.05
@@ -53,6 +57,9 @@ def predicted_seconds(params: RefineParameters, inputs: Inputs) -> tuple[float, 
     globally = 0 if search.is_local else min(_GLOBAL_ITERATIONS, last)
     locally = min(_LOCAL_ITERATIONS, max(0, last - globally))
     least = _START_SECONDS + globally * one_global + locally * one_local
+    if params.prior == "blush":
+        blocks = max(1.0, box * voxel_size / _BLOCK_PITCH_ANGSTROM) ** 3
+        least += (globally + locally) * 2 * blocks * _BLOCK_OPERATIONS / (rate * _DENOISING_SHARE)
     unsure = _UNSURE_ITERATION * one_global if globally else 0.0
     return least, _SPREAD * least + unsure
 

@@ -6,9 +6,9 @@ Without torch: importing it would hold the GUI up.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
 from blushcore.volumes import MapHeader, Volume
@@ -16,9 +16,6 @@ from napari_blush.layers.binning import binned
 
 LARGEST_SHOWN = 256
 """Voxels along an axis up to which maps are shown as they are while a run goes on."""
-
-_WORKERS = 2
-_AXES = (0, 1, 2)
 
 
 @dataclass(frozen=True)
@@ -77,37 +74,21 @@ def resampled(data: NDArray[np.float32], n: int) -> NDArray[np.float32]:
     """Resample a cubic periodic map to `n` voxels an axis in Fourier space; voxel (0, 0, 0) stays in place.
 
     Values are kept. What both grids can hold is kept, but for the Nyquist component of even sizes, which is for
-    one grid only and left out.
+    one grid only and left out. Products with the interpolation matrix, axis by axis: at the sizes of maps they
+    take half the time of Fourier transforms there and back.
     """
     m = len(data)
+    matrix = _interpolation(m, n)
+    values = np.matmul(matrix, data.reshape(m, -1)).reshape(n, m, m)
+    values = np.matmul(matrix, values)
+    resampled: NDArray[np.float32] = np.matmul(values.reshape(-1, m), matrix.T).reshape(n, n, n)
+    return resampled
+
+
+@lru_cache(maxsize=8)
+def _interpolation(m: int, n: int) -> NDArray[np.float32]:
+    """Return what takes `m` periodic samples to `n`, ``(n, m)``: Dirichlet's kernel of shared frequencies."""
     kept = (min(m, n) - 1) // 2  # the highest frequency of both grids, in cycles a box
-    spectrum = scipy.fft.rfft(data, axis=2, workers=_WORKERS)[..., : kept + 1]
-    for axis in (1, 0):
-        spectrum = _cut(scipy.fft.fft(spectrum, axis=axis, workers=_WORKERS, overwrite_x=True), axis, kept)
-    for axis in (0, 1):
-        spectrum = scipy.fft.ifft(
-            _padded(spectrum, axis, kept, n), axis=axis, workers=_WORKERS, overwrite_x=True
-        )
-    values: NDArray[np.float32] = scipy.fft.irfft(spectrum, n=n, axis=2, workers=_WORKERS, overwrite_x=True)
-    values *= np.float32((n / m) ** 3)
-    return values
-
-
-def _cut(spectrum: NDArray[np.complex64], axis: int, kept: int) -> NDArray[np.complex64]:
-    low = np.take(spectrum, range(kept + 1), axis=axis)
-    high = np.take(spectrum, range(spectrum.shape[axis] - kept, spectrum.shape[axis]), axis=axis)
-    return np.concatenate([low, high], axis=axis)
-
-
-def _padded(spectrum: NDArray[np.complex64], axis: int, kept: int, n: int) -> NDArray[np.complex64]:
-    shape = list(spectrum.shape)
-    shape[axis] = n
-    padded = np.zeros(shape, dtype=spectrum.dtype)
-    low: list[slice] = [slice(None)] * 3
-    high = list(low)
-    low[axis], high[axis] = slice(0, kept + 1), slice(n - kept, n) if kept else slice(0, 0)
-    source_high = list(low)
-    source_high[axis] = slice(kept + 1, None)
-    padded[tuple(low)] = spectrum[tuple(low)]
-    padded[tuple(high)] = spectrum[tuple(source_high)]
-    return padded
+    angle = 2 * np.pi * (np.arange(n)[:, None] / n - np.arange(m) / m)
+    kernel = 1 + 2 * sum((np.cos(k * angle) for k in range(1, kept + 1)), np.zeros_like(angle))
+    return (kernel / m).astype(np.float32)

@@ -284,7 +284,9 @@ class LiveLayers(QObject):
             kept = frozenset() if is_other or before is None else before.roles
             self._has = replace(wish, roles=wish.roles | kept)
             self._roles = maps.roles
-            if selected and set(self._viewer.layers.selection) != selected:  # new layers take the selection
+            if not selected and is_other:  # what its controls are wanted for first
+                self._viewer.layers.selection = {layer for layer in (self.layer("map"),) if layer is not None}
+            elif selected and set(self._viewer.layers.selection) != selected:  # new layers take the selection
                 self._viewer.layers.selection = selected & set(self._viewer.layers)
             self._show_split()
             self._scale_bar.show_once()

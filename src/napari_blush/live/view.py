@@ -133,6 +133,9 @@ class LiveView(QWidget):
         self.angles = AngularDistributionPlot(viewer=viewer)
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
+        bar = self.tabs.tabBar()
+        assert bar is not None  # every QTabWidget has one
+        bar.setDrawBase(False)
         for plot, name, words in (
             (self.fsc, "FSC", "Fourier shell correlation of the half-maps, over that of the other iterations"),
             (self.progress, "Progress", "Resolution, angles, offsets and Pmax over the iterations"),
@@ -266,6 +269,8 @@ class LiveView(QWidget):
         if self._directions_of == (iteration, len(records)):
             return
         self._directions_of = (iteration, len(records))
+        if self.angles.counts is None:
+            self.angles.readout.setText("Reading the directions …")
         symmetry = str(status.parameters.get("symmetry", "C1"))
 
         def work() -> DirectionCounts | None:

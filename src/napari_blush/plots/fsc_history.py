@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from qtpy.QtWidgets import QWidget
 
-_SHADES = (0.82, 0.7, 0.55)
+_SHADES = (0.7, 0.55, 0.35)
 """How much of the background is in the lines of iterations long past, past, and last."""
 _RECENT = (4, 1)
 """How many iterations ago each shade but the first ends."""

@@ -118,7 +118,7 @@ class ProgressPlots(Chart):
             if self._plots:
                 plot.setXLink(self._plots[0])
             self._plots.append(plot)
-        self.graphics.setMinimumHeight(430)
+        self.graphics.setMinimumHeight(340)
 
     def _draw(self, palette: Palette) -> None:
         self._cursors = []
@@ -188,16 +188,16 @@ class ProgressPlots(Chart):
         figures = next((one for one in self._history if one["iteration"] == at), None)
         if figures is None:
             return " "
-        words = []
+        words, colours = [], self.palette_of_theme.curves
         for panel in PANELS:
             found = [
-                f"{series.label} {figures[series.figure]:.3g}"
-                for series in panel.series
+                f'<span style="color: {colours[number]}">{figures[series.figure]:.3g}</span>'
+                for number, series in enumerate(panel.series)
                 if figures.get(series.figure) is not None
             ]
             if found:
-                words.append(f"{panel.title}: " + ", ".join(found))
-        return f"Iteration {at}:  " + "  ·  ".join(words)
+                words.append(f"{panel.title.replace(' ', '&nbsp;')}&nbsp;" + "&nbsp;&nbsp;".join(found))
+        return f"Iteration&nbsp;{at} · " + " · ".join(words)
 
     def _iteration_at(self, place: QPointF) -> int | None:
         for plot in self._plots:
@@ -219,7 +219,7 @@ class ProgressPlots(Chart):
     def _figure(self, file_format: str) -> bytes:
         from matplotlib import rc_context
         from matplotlib.figure import Figure
-        from matplotlib.ticker import MaxNLocator, ScalarFormatter
+        from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
         figure = Figure(figsize=(5.6, 7.2), dpi=240, facecolor="white", layout="constrained")
         every = figure.subplots(len(PANELS), sharex=True)
@@ -229,8 +229,9 @@ class ProgressPlots(Chart):
                 axes.plot(x, y, "o-", ms=3, lw=1.6, color=CURVES_ON_LIGHT[number], label=series.label)
             if panel.is_log:
                 axes.set_yscale("log")
-                for formatter in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
-                    formatter(ScalarFormatter())
+                axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+                axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+                axes.yaxis.set_minor_locator(NullLocator())
             else:
                 axes.set_ylim(0, 1.02)
             axes.set_ylabel(panel.title)

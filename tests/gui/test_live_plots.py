@@ -1,0 +1,210 @@
+"""The plots of a run: right numbers, both themes, export, and no time lost on what nobody sees."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from blushcore.protocol import BlushError
+
+pytestmark = pytest.mark.gui
+
+BOX, VOXEL_SIZE = 64, 2.0
+
+
+def history(iterations: int) -> list[dict[str, Any]]:
+    from replay import figures
+
+    sizes = [32 + 2 * number for number in range(iterations)]
+    named = [figures(number + 1, iterations, BOX, size) for number, size in enumerate(sizes)]
+    return [{"iteration": 0}, *({**one, "iteration": number} for number, one in enumerate(named, start=1))]
+
+
+def shown(qtbot: Any, widget: Any) -> Any:
+    qtbot.addWidget(widget)
+    widget.resize(420, 560)
+    widget.show()
+    return widget
+
+
+def test_this_iterations_fsc_over_the_others(qtbot: Any, qapp: Any, tmp_path: Path) -> None:
+    from napari_blush.plots.fsc_history import FscHistoryPlot
+
+    plot = shown(qtbot, FscHistoryPlot())
+    figures = history(6)
+    plot.set_history(figures)
+    assert plot.iteration == 6
+    x, y = plot._plot.listDataItems()[0].getData()
+    assert len(x) == (32 + 10) // 2  # shells of the image size in use, without shell 0
+    assert y == pytest.approx(figures[6]["fsc"][1 : len(x) + 1])
+    assert plot._plot.viewRange()[0] == pytest.approx([0, 32 / (BOX * VOXEL_SIZE)])
+    assert plot.cut_off_angstrom == figures[6]["resolution_in_use_angstrom"]
+    assert plot._readout.text() == "Iteration 6:\n7.19 Å at 0.143, 7.62 Å in use"
+    assert (
+        plot.values_at(10)
+        == f"12.80 Å (shell 10):\niteration 6 {y[9]:.3f}   iteration 5 {figures[5]['fsc'][10]:.3f}"
+    )
+    assert "not compared yet" in plot.values_at(31)
+    plot._plot.setXRange(0.05, 0.1, padding=0)
+    plot.set_history(figures, 2)
+    assert plot.iteration == 2
+    assert plot._plot.viewRange()[0] == pytest.approx([0.05, 0.1])
+    items = len(plot._plot.items)
+    for number in range(20):
+        plot.set_history(figures, 1 + number % 6)
+    assert len(plot._plot.items) <= items + 1
+
+    plot.export(tmp_path / "fsc.csv")
+    rows = list(csv.reader((tmp_path / "fsc.csv").read_text().splitlines()))
+    assert rows[0][3:] == [f"iteration {number}" for number in range(1, 7)]
+    assert float(rows[6][4]) == pytest.approx(figures[2]["fsc"][5])
+    assert rows[20][3] == ""
+    plot.export(tmp_path / "fsc.svg")
+    drawing = (tmp_path / "fsc.svg").read_text()
+    assert ">iteration 2<" in drawing
+    assert ">_1<" not in drawing
+    plot.set_history([{"iteration": 0}])
+    assert plot.iteration is None
+    assert plot._readout.text() == " "
+
+
+def test_progress_over_the_iterations(qtbot: Any, qapp: Any, tmp_path: Path) -> None:
+    from qtpy.QtCore import QPointF
+
+    from napari_blush.plots.progress import PANELS, ProgressPlots
+
+    plot = shown(qtbot, ProgressPlots())
+    figures = history(6)
+    plot.set_history(figures, 4)
+    for panel, item in zip(PANELS, plot._plots, strict=True):
+        assert len(item.listDataItems()) == len(panel.series)
+        for series, line in zip(panel.series, item.listDataItems(), strict=True):
+            x, y = line.getData()
+            values = {
+                one["iteration"]: one[series.figure] for one in figures[1:] if one[series.figure] is not None
+            }
+            assert x.tolist() == list(values)
+            assert (10**y if panel.is_log else y) == pytest.approx(list(values.values()))
+    accuracy = plot._plots[1].listDataItems()[2].getData()[0]
+    assert accuracy[0] == 2  # unknown in the first iteration
+    assert plot.readout.text().startswith("Iteration&nbsp;4")
+    place = plot._plots[0].vb.mapViewToScene(QPointF(2.2, 1.0))
+    plot._on_hover(place)
+    assert plot.readout.text().startswith("Iteration&nbsp;2")
+    assert f"{figures[2]['resolution_angstrom']:.3g}" in plot.readout.text()
+    plot.export(tmp_path / "progress.csv")
+    rows = list(csv.DictReader((tmp_path / "progress.csv").read_text().splitlines()))
+    assert [row["iteration"] for row in rows] == [str(number) for number in range(1, 7)]
+    assert rows[0]["accuracy_angle_deg"] == ""
+    assert float(rows[3]["mean_p_max"]) == pytest.approx(figures[4]["mean_p_max"])
+    for ending in ("png", "svg"):
+        plot.export(tmp_path / f"progress.{ending}")
+    assert ">Offsets (Å)<" in (tmp_path / "progress.svg").read_text()
+    with pytest.raises(BlushError, match=r"progress\.doc"):
+        plot.export(tmp_path / "progress.doc")
+
+
+def test_ticks_are_round() -> None:
+    from napari_blush.plots.progress import IterationAxis, RoundLogAxis
+
+    [(_, places)] = RoundLogAxis("left").tickValues(np.log10(0.3), np.log10(30), 200)
+    assert {1.0, 10.0} <= set(np.round(10 ** np.array(places), 6))
+    assert (np.diff(places) >= 2 * 18 / 200 - 1e-9).all()
+    [(_, whole)] = IterationAxis("bottom").tickValues(0.7, 40.3, 200)
+    assert whole == [10, 20, 30, 40]
+
+
+def test_views_lie_where_they_are(qtbot: Any, qapp: Any, tmp_path: Path) -> None:
+    from qtpy.QtCore import QPointF
+
+    from napari_blush.plots.angles import AngularDistributionPlot
+    from napari_blush.plots.directions import mollweide
+
+    plot = shown(qtbot, AngularDistributionPlot())
+    assert plot.readout.text().startswith("No directions yet")
+    rng = np.random.default_rng(0)
+    rot, tilt = rng.normal(60, 3, 400), rng.normal(40, 3, 400)
+    plot.set_directions(rot, tilt, "C1", "Iteration 3")
+    assert plot.readout.text().startswith("Iteration 3: 400 particles")
+    counts = plot.counts
+    assert counts.counts.sum() == counts.images == 400
+    centre_rot, centre_tilt = (values[counts.counts.argmax()] for values in counts.centres_deg())
+    assert abs(centre_rot - 60) < 15
+    assert abs(centre_tilt - 40) < 15
+    [(x, y)] = mollweide(np.array([60.0]), np.array([40.0]))
+    assert x > 0
+    assert y > 0
+    plot._on_hover(plot._map.vb.mapViewToScene(QPointF(x, y)))
+    assert plot.readout.text().startswith("rot 60°, tilt 40°")
+    plot._on_hover(QPointF(-5, -5))
+    assert plot.readout.text().startswith("Iteration 3")
+    plot.export(tmp_path / "views.csv")
+    rows = list(csv.reader((tmp_path / "views.csv").read_text().splitlines()))
+    assert sum(int(row[2]) for row in rows[1:]) == 400
+    for ending in ("png", "svg"):
+        plot.export(tmp_path / f"views.{ending}")
+
+
+@pytest.mark.parametrize(("name", "order"), [("C1", 1), ("C4", 4), ("D3", 6), ("O", 24), ("I2", 60)])
+def test_mates_are_those_of_the_group(name: str, order: int) -> None:
+    from blushcore.poses import SymmetryGroup
+    from napari_blush.plots.directions import directions_with_mates
+
+    def vectors(rot: Any, tilt: Any) -> np.ndarray:
+        a, b = np.radians(rot), np.radians(tilt)
+        return np.stack([np.cos(a) * np.sin(b), np.sin(a) * np.sin(b), np.cos(b)], axis=-1)
+
+    rot, tilt = directions_with_mates(np.array([25.0]), np.array([65.0]), name.lower())
+    assert len(rot) == order
+    expected = vectors(25.0, 65.0) @ SymmetryGroup.of(name).matrices.numpy()
+    distances = np.linalg.norm(vectors(rot, tilt)[:, None] - expected, axis=-1)
+    assert distances.min(axis=0).max() < 1e-6
+    assert distances.min(axis=1).max() < 1e-6
+
+
+def test_the_map_keeps_areas() -> None:
+    from napari_blush.plots.directions import DirectionCounts, cells_of_picture, mollweide, mollweide_inverse
+
+    rng = np.random.default_rng(1)
+    rot, tilt = rng.uniform(-179, 179, 200), np.degrees(np.arccos(rng.uniform(-0.99, 0.99, 200)))
+    back_rot, back_tilt, inside = mollweide_inverse(*mollweide(rot, tilt).T)
+    assert inside.all()
+    assert np.allclose(back_rot, rot, atol=1e-4)
+    assert np.allclose(back_tilt, tilt, atol=1e-4)
+    cells = cells_of_picture(4, 720)
+    pixels = np.bincount(cells[cells >= 0], minlength=192)
+    assert pixels.std() < 0.03 * pixels.mean()  # cells of one area look it
+    even = DirectionCounts.of(rng.uniform(-180, 180, 20000), np.degrees(np.arccos(rng.uniform(-1, 1, 20000))))
+    assert even.nside == 16
+    assert even.relative.mean() == pytest.approx(1)
+
+
+def test_the_plots_wear_both_themes(qtbot: Any, qapp: Any) -> None:
+    from napari.settings import get_settings
+
+    from napari_blush.plots.angles import AngularDistributionPlot
+    from napari_blush.plots.fsc_history import FscHistoryPlot
+    from napari_blush.plots.progress import ProgressPlots
+    from napari_blush.plots.theme import palette_of
+
+    fsc, progress, angles = FscHistoryPlot(), ProgressPlots(), AngularDistributionPlot()
+    for plot in (fsc, progress, angles):
+        shown(qtbot, plot)
+    fsc.set_history(history(4))
+    progress.set_history(history(4))
+    appearance = get_settings().appearance
+    before = appearance.theme
+    try:
+        for theme in ("light", "dark"):
+            appearance.theme = theme
+            palette = palette_of(theme)
+            for graphics in (fsc._graphics, progress.graphics, angles.graphics):
+                assert graphics.backgroundBrush().color().name() == palette.background
+            assert fsc._plot.listDataItems()[0].opts["pen"].color().name() == palette.curves[0]
+            assert progress._plots[0].listDataItems()[1].opts["pen"].color().name() == palette.curves[1]
+    finally:
+        appearance.theme = before

@@ -1,0 +1,105 @@
+"""The panel of a run in a real viewer, and ``napari RUN_DIR``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blushcore.protocol import BlushError
+
+pytestmark = [pytest.mark.gui, pytest.mark.usefixtures("no_log_errors")]
+
+
+def docked(qtbot: Any, viewer: Any, directory: Path) -> Any:
+    from napari_blush.live import LiveView
+
+    view = LiveView(viewer, directory)
+    viewer.window.add_dock_widget(view, area="right")
+    return view
+
+
+def test_a_run_arrives_in_panel_and_plots(
+    qtbot: Any, make_viewer: Callable[..., Any], recorded: Path, tmp_path: Path
+) -> None:
+    from replay import Replay
+
+    viewer = make_viewer(show=True)
+    with Replay(recorded, tmp_path / "live") as replay:
+        view = docked(qtbot, viewer, replay.run.path)
+        qtbot.waitUntil(lambda: view.title.text().startswith("Running · live"))
+        for iteration in (0, 1, 2):
+            replay.play_iteration()
+            qtbot.waitUntil(lambda iteration=iteration: view.layers.shown == iteration, timeout=10_000)
+        assert view.slider.label.text() == "2 of 2"
+        assert view.modes["split"].isChecked()
+        assert view.layers.split is not None
+        qtbot.waitUntil(lambda: view.fsc.iteration == 2)
+        assert view.progress._history == []  # drawn when it is looked at
+        view.tabs.setCurrentIndex(1)
+        assert [one["iteration"] for one in view.progress._history] == [1, 2]
+        view.tabs.setCurrentIndex(2)
+        qtbot.waitUntil(lambda: view.angles.counts is not None, timeout=20_000)
+        assert view.angles.counts.images == 200
+        replay.step()
+        words = "Iteration 3: comparing images: 50 of 100 images · 1 s left"
+        qtbot.waitUntil(lambda: view.text.text() == words)
+        assert (view.bar.isVisible(), view.bar.value(), view.bar.maximum()) == (True, 50, 100)
+
+        view.slider.slider.setValue(1)
+        qtbot.waitUntil(lambda: view.layers.shown == 1, timeout=10_000)
+        assert not view.slider.following
+        view.tabs.setCurrentIndex(0)
+        assert view.fsc.iteration == 1
+        replay.write_raw(b"torn\n")
+        qtbot.waitUntil(lambda: view.problems.isVisible())
+        assert "is left out" in view.problems.text()
+        replay.play()
+    qtbot.waitUntil(lambda: view.title.text().startswith("Finished"))
+    assert view.slider.label.text() == "1 of 3"  # what somebody looks at stays
+    view.slider.newest.click()
+    qtbot.waitUntil(lambda: view.layers.shown == 3, timeout=10_000)
+    assert not view.modes["split"].isEnabled()  # the final map has none before the prior
+    assert view.modes["single"].isChecked()
+    assert view.text.text().startswith("3 iterations")
+    view.close()
+
+
+def test_what_is_said_of_a_run_that_is_in_trouble(tmp_path: Path) -> None:
+    from blushcore.protocol import Failed
+    from blushcore.runs import Record
+    from napari_blush.live.status import RunStatus
+    from napari_blush.live.words import standing
+
+    failed = Record(event=Failed(problem="The disk is full.", remedy="Free some."), attempt=1, seq=3, time=0.0)
+    said = standing(RunStatus(tmp_path, life="failed", ending=failed))
+    assert (said.tone, said.text) == ("bad", "The disk is full. Free some.")
+    assert "resumed" in standing(RunStatus(tmp_path, life="dead")).text
+    assert standing(RunStatus(tmp_path, life="running", paused=True)).title == "Paused"
+    assert standing(RunStatus(tmp_path, life="unreachable")).tone == "ask"
+
+
+def test_a_run_directory_is_opened_by_napari(
+    qtbot: Any, make_viewer: Callable[..., Any], recorded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_blush.live import opening
+
+    monkeypatch.setattr(opening, "_refine_widget", lambda _: None)
+    viewer = make_viewer(show=True)
+    viewer.open(str(recorded), plugin="napari-blush")
+    [dock] = [dock for name, dock in viewer.window.dock_widgets.items() if name == "Run run"]
+    qtbot.waitUntil(lambda: dock.layers.shown == 3, timeout=10_000)
+    assert [layer.name for layer in viewer.layers] == ["run half 1", "run half 2", "run map", "run mask"]
+    dock.close()
+
+
+def test_other_folders_are_not_ours(tmp_path: Path, recorded: Path) -> None:
+    from napari_blush.live.opening import read_run_directory, run_reader
+
+    assert run_reader(str(tmp_path)) is None
+    assert run_reader(str(recorded / "params.json")) is None
+    assert run_reader([str(recorded)]) is read_run_directory
+    with pytest.raises(BlushError, match="one run directory"):
+        read_run_directory([str(recorded), str(recorded)])

@@ -33,7 +33,7 @@ def test_every_voxel_of_the_mask_gets_weight(spans, stride):
     assert float(summed(tiling.origins, shape)[mask > 0].min()) > 1e-3
 
 
-@pytest.mark.parametrize(("n", "fewest"), [(46, 1), (47, 8), (88, 8), (89, 27), (128, 27), (256, 216)])
+@pytest.mark.parametrize(("n", "fewest"), [(46, 1), (47, 8), (82, 8), (89, 27), (128, 64), (256, 343)])
 def test_a_full_box_takes_as_few_blocks_as_fit(n, fewest):
     assert len(cover(torch.ones((n, n, n))).origins) == fewest
 

@@ -66,6 +66,7 @@ def test_the_figures_stand_in_a_table_under_two_sentences(halves, capsys, monkey
     assert code == 0
     assert "It takes signal away or invents." in out
     assert "That is what it makes up" in out
+    assert "No mask was given" in out
     code, out = run(capsys, monkeypatch, 0.0, "--mask", "mask.mrc")
     assert code == 1
     mask = soft_sphere((BOX,) * 3, 3.0, 2.0).numpy()  # within the denoiser's sphere
@@ -74,3 +75,14 @@ def test_the_figures_stand_in_a_table_under_two_sentences(halves, capsys, monkey
     np.testing.assert_allclose(
         json.loads(out)["figures"]["curves"]["raw"], fsc(*(half * mask for half in halves)), atol=1e-4
     )
+
+
+def test_halves_that_agree_everywhere_leave_nothing_to_randomise(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    signal = rng.normal(size=(BOX,) * 3).astype(np.float32)
+    for name in ("one", "two"):
+        noise = 0.01 * rng.normal(size=signal.shape).astype(np.float32)
+        write_map(Path(f"{name}.mrc"), Volume(signal + noise, (SIZE,) * 3))
+    assert "none are left to be random" in run(capsys, monkeypatch, 0.0)[1]
+    assert json.loads(run(capsys, monkeypatch, 0.0, "--json")[1])["figures"]["made_up"] is None

@@ -104,28 +104,36 @@ class _Findings:
     from_shell: int
     gain: float
     weights: str
+    masked: bool
 
     @property
-    def made_up(self) -> float:
-        """Mean FSC with random phases, over ten shells from two above where they begin."""
-        return float(self.curves["chance"][self.from_shell + 2 : self.from_shell + 12].mean())
+    def made_up(self) -> float | None:
+        """Mean FSC with random phases, over ten shells, two above where they begin; None if none are left."""
+        beyond = self.curves["chance"][self.from_shell + 2 : self.from_shell + 12]
+        return float(beyond.mean()) if len(beyond) else None
 
     def sentences(self) -> list[str]:
         verb = "lower" if self.gain < 0 else "higher"
         by = f"{abs(self.gain):.3f} {verb}"
         up_to = f"on average up to {self.angstrom[self.last_shell]:.3g} Å, where the halves agree to 0.143"
         harm = " It takes signal away or invents." if self.gain < _NO_GAIN else ""
-        start = f"{self.angstrom[self.from_shell]:.3g} Å"
-        made = (
-            " That is what it makes up: in refinements, spectral trailing has to cut it off."
-            if self.made_up > _CHANCE
-            else ""
-        )
-        return [
+        sentences = [
             f"Weights {self.weights}.",
             f"A denoised half agrees with the raw other one by {by} than the raw halves do, {up_to}.{harm}",
-            f"With random phases from {start} on, denoised halves agree beyond it by {self.made_up:.2f}.{made}",
         ]
+        if not self.masked:
+            sentences.append("No mask was given: taking away noise of the solvent counts as a gain.")
+        start = f"{self.angstrom[self.from_shell]:.3g} Å"
+        if self.made_up is None:
+            sentences.append("The halves agree up to the last shells: none are left to be random.")
+            return sentences
+        made = ""
+        if self.made_up > _CHANCE:
+            made = " That is what it makes up: in refinements, spectral trailing has to cut it off."
+        sentences.append(
+            f"With random phases from {start} on, denoised halves agree beyond it by {self.made_up:.2f}.{made}"
+        )
+        return sentences
 
     def figures(self) -> dict[str, Any]:
         curves = {
@@ -176,7 +184,7 @@ def _test(
         cross_validation,
         measured_transfer,
     )
-    from blushcore.shells import randomisation_start, resolution, shell_resolutions
+    from blushcore.shells import fsc, randomisation_start, resolution, shell_resolutions
 
     denoiser = Denoiser.load(weights, device)
     assert denoiser.info is not None  # `Denoiser.load` always has it
@@ -192,7 +200,7 @@ def _test(
     crossed = cross_validation(raw, denoised, inside)
     transfer = measured_transfer(raw, denoised, inside)
     last = resolution(crossed.raw, n * size).shell
-    start = randomisation_start(crossed.raw) or n // 2
+    start = randomisation_start(fsc(*raw)) or n // 2
     curves = {
         "raw": crossed.raw,
         "cross": crossed.cross,
@@ -208,4 +216,12 @@ def _test(
         for name, pair in (("model_raw", raw), ("model_denoised", denoised)):
             joined = first.with_data(((pair[0] + pair[1]) / 2).numpy())
             curves[name] = map_model_fsc(joined, atoms, None if window is None else window.data)
-    return _Findings(shell_resolutions(n, size), curves, last, start, crossed.gain(last), denoiser.info.name)
+    return _Findings(
+        shell_resolutions(n, size),
+        curves,
+        last,
+        start,
+        crossed.gain(last),
+        denoiser.info.name,
+        window is not None,
+    )

@@ -81,14 +81,16 @@ def test_what_is_said_of_a_run_that_is_in_trouble(tmp_path: Path) -> None:
     assert standing(RunStatus(tmp_path, life="unreachable")).tone == "ask"
 
 
+@pytest.mark.parametrize("name", ["", "events.jsonl"])
 def test_a_run_directory_is_opened_by_napari(
-    qtbot: Any, make_viewer: Callable[..., Any], recorded: Path, monkeypatch: pytest.MonkeyPatch
+    qtbot: Any, make_viewer: Callable[..., Any], recorded: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     from napari_blush.live import opening
 
+    path = recorded / name
     monkeypatch.setattr(opening, "_refine_widget", lambda _: None)
     viewer = make_viewer(show=True)
-    viewer.open(str(recorded), plugin="napari-blush")
+    viewer.open(str(path), plugin="napari-blush")
     [dock] = [dock for name, dock in viewer.window.dock_widgets.items() if name == "Run run"]
     qtbot.waitUntil(lambda: dock.layers.shown == 3, timeout=10_000)
     assert [layer.name for layer in viewer.layers] == ["run half 1", "run half 2", "run map", "run mask"]
@@ -101,5 +103,6 @@ def test_other_folders_are_not_ours(tmp_path: Path, recorded: Path) -> None:
     assert run_reader(str(tmp_path)) is None
     assert run_reader(str(recorded / "params.json")) is None
     assert run_reader([str(recorded)]) is read_run_directory
+    assert run_reader(str(tmp_path / "events.jsonl")) is None
     with pytest.raises(BlushError, match="one run directory"):
         read_run_directory([str(recorded), str(recorded)])

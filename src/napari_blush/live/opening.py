@@ -1,4 +1,8 @@
-"""Run directories into napari: ``napari RUN_DIR``, or a folder dropped on the viewer."""
+"""Run directories into napari: ``napari RUN_DIR``, or a folder dropped on the viewer.
+
+napari's own reader takes folders too (of pictures), so napari asks once which of the two is meant, unless told
+with ``--plugin napari-blush``. The run's ``events.jsonl`` is nobody else's and stands for its folder.
+"""
 
 from __future__ import annotations
 
@@ -86,4 +90,9 @@ def _refine_widget(viewer: Viewer) -> Any:
 
 def _directory(path: str | Sequence[str]) -> Path | None:
     paths = [path] if isinstance(path, str) else list(path)
-    return Path(paths[0]) if len(paths) == 1 and Path(paths[0]).is_dir() else None
+    if len(paths) != 1:
+        return None
+    one = Path(paths[0])
+    if one.name == RunDirectory(one.parent).events.name:
+        return one.parent
+    return one if one.is_dir() else None

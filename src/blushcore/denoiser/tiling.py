@@ -34,8 +34,8 @@ class Tiling:
 def cover(mask: Tensor, *, stride: int | None = None) -> Tiling:
     """Cover all voxels where `mask` is positive with as few blocks as the blending needs.
 
-    The published tiling steps by 20 voxels. Blocks whose used parts (the block without its margin) overlap by ten
-    voxels give the map that ever denser blocks would give to within twice what that tiling's does
+    The published tiling steps by 20 voxels. Blocks whose used parts (the block without its margin) overlap by
+    ten voxels give the map that ever denser blocks would give to within twice what that tiling's does
     (``benchmarks/denoise.py`` holds it to that), with a half to a sixth of its blocks.
 
     Parameters

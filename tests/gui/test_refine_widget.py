@@ -314,7 +314,7 @@ def test_a_run_is_started_paused_killed_resumed_and_attached_to(open_widget, tin
     assert widget.state == "starting"
     qtbot.waitUntil(lambda: widget.state == "running", timeout=PATIENCE)
     assert widget.worker_pid() not in (None, pid)
-    assert widget.view.run.summary.attempt == 2
+    qtbot.waitUntil(lambda: widget.view.run.summary.attempt == 2, timeout=PATIENCE)
     widget.card.buttons["stop_after"].click()
     assert widget.state == "stopping"
     qtbot.waitUntil(lambda: widget.state == "stopped", timeout=PATIENCE)

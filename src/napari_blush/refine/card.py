@@ -21,7 +21,7 @@ from napari_blush.refine.states import State, Words
 _ICON_PX = 44
 
 _BUTTONS = {
-    "open": ("Open particles…", "Choose a STAR file of particles (RELION 3.0 to 5)"),
+    "open": ("Open…", "Choose a STAR file of particles (RELION 3.0 to 5)"),
     "demo": (
         "Demo particles",
         "Take the built-in particle set: 400 images of 64 pixels of 2.25 Å, made on first use",

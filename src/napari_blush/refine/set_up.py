@@ -110,6 +110,9 @@ class SetUp(QWidget):
             self.expert.changed,
         ):
             signal.connect(self._on_changed)
+        if self.priors:
+            self.form.set_values({"prior": self.priors[0]})
+        self._on_changed()
 
     def _build(self) -> None:
         maps = Section("Reference and mask")

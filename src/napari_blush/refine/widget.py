@@ -411,9 +411,7 @@ class RefineWidget(QWidget):
     def _on_made(self, made: ParticlesMade) -> None:
         if self._state is State.MAKING:
             params = RefineParameters.parse(made.parameters, "The demo set")
-            if "blush" in self.set_up.priors:
-                params = params.replace(prior="blush")
-            self.setValue(params)
+            self.setValue(params.replace(prior=self.set_up.priors[0]))
 
     def _on_failed(self, sentence: str) -> None:
         if self._state in (State.MAKING, State.CHECKING):

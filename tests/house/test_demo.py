@@ -43,6 +43,7 @@ def test_the_demo_refines_before_your_eyes(repository: Path, tmp_path: Path) -> 
             assert str(found[2]) in worker.cmdline()
             lock = json.loads((Path(found[2]) / "run.lock").read_text())
             assert lock["process"]["pid"] == worker.pid
+    demo.stdout.close()
     assert demo.wait() == 0, said
     ended = time.time()
     assert worker is not None, said

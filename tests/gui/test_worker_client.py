@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from blushcore.interactive.messages import PROTOCOL
+
 pytestmark = pytest.mark.gui
 
-READY = '{"event": "ready", "protocol": 1, "pid": 1, "threads": 1}'
+READY = f'{{"event": "ready", "protocol": {PROTOCOL}, "pid": 1, "threads": 1}}'
 
 
 def client_of(script: str):
@@ -71,7 +73,7 @@ sys.stdin.read()
     [
         ("sys.stderr.write('no torch here'); sys.exit(3)", "exit code 3"),
         ("os.kill(os.getpid(), 9)", "memory ran out"),
-        (f"print('''{READY}'''.replace('1', '99', 1)); time.sleep(60)", "another version"),
+        (f"print('''{READY}'''.replace('{PROTOCOL}', '99', 1)); time.sleep(60)", "another version"),
     ],
 )
 def test_a_death_is_told_once_with_a_remedy(qtbot, script, words):

@@ -161,7 +161,9 @@ def test_a_fault_of_the_program_is_recorded_with_its_traceback(tmp_path: Path) -
 
 
 def test_a_full_disk_met_by_the_job_is_a_plain_sentence(tmp_path: Path) -> None:
-    with pytest.raises(BlushError, match=r"disk .* is full.*Free some space and start it again, a run with blush resume"):
+    with pytest.raises(
+        BlushError, match=r"disk .* is full.*Free some space and start it again, a run with blush resume"
+    ):
         list(run_job(TOY, parameters(trouble="full"), tmp_path / "run"))
     assert "is full" in lines(tmp_path / "run")[-1]["data"]["problem"]
 

@@ -86,7 +86,7 @@ def programs(tmp_path, monkeypatch, benchmark_module):
     write_set(work / "tiny")
     for name in ("blush", "mpirun"):
         program = bin_folder / name
-        program.write_text(PRETENDER.format(python=sys.executable, relion_seconds=0.3))
+        program.write_text(PRETENDER.format(python=sys.executable, relion_seconds=1.5))
         program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{bin_folder}{os.pathsep}{os.environ['PATH']}")
     sets = tmp_path / "sets.toml"

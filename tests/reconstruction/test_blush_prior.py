@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 from stand_in_denoisers import Constant, Identity, Inventing, TooLarge
 
 from blushcore.denoiser import denoise_map
+from blushcore.denoiser.region import particle_sphere
 from blushcore.projection import FourierVolume, SliceSums
 from blushcore.protocol import BlushError
 from blushcore.reconstruction import (
@@ -142,6 +143,27 @@ def test_a_constant_prior_leaves_nothing_and_an_inventing_one_nothing_beyond_the
     for one in (first, second):
         assert power_spectrum(one.map)[cutoff + 1 :].max() < 1e-9 * power_spectrum(one.map)[1]
     assert free[0].cutoff_shell is None
+
+
+def test_of_the_controls_only_the_inventing_one_loses_against_the_raw_halves(halves) -> None:
+    def measured(denoiser):
+        first, second = BlushPrior(denoiser)(halves)
+        assert first.safeguards is second.safeguards is not None
+        return first.safeguards
+
+    identity, inventing = measured(Identity()), measured(Inventing(6.0))
+    sphere = particle_sphere((BOX,) * 3, (SIZE,) * 3, DIAMETER)
+    within = [half.unregularised() * sphere for half in halves]
+    np.testing.assert_allclose(identity.raw, fsc_of_maps(*within), atol=1e-6)
+    assert abs(identity.gain) < 0.01  # the mask of blocks has an edge of its own
+    shells = slice(1, identity.last_shell + 1)
+    np.testing.assert_allclose(identity.transfer_signal[shells], 1, atol=0.03)
+    assert inventing.gain < -0.05
+    # A constant takes everything away and adds nothing: its agreement is none, not a wrong one.
+    constant = measured(Constant())
+    assert np.abs(constant.transfer_signal[shells]).max() < 0.1
+    assert BlushPrior(Identity(), safeguards=False)(halves)[0].safeguards is None
+    assert BlushPrior(Identity())(halves[:1])[0].safeguards is None
 
 
 def test_under_a_mask_the_solvent_corrected_fsc_decides() -> None:

@@ -16,6 +16,7 @@ from blushcore.reconstruction.blush import (
 from blushcore.reconstruction.division import mean_weight, unfiltered_map, unregularised_map, wiener_map
 from blushcore.reconstruction.half_sums import HalfSums, join_halves
 from blushcore.reconstruction.reconstruction import Prior, Reconstruction, Reference, Unit
+from blushcore.reconstruction.safeguards import Safeguards, safeguards_of
 from blushcore.reconstruction.solvent import flatten_solvent
 from blushcore.reconstruction.spectra import fsc, ssnr, tau2_from_fsc
 from blushcore.reconstruction.symmetrise import symmetrise
@@ -27,6 +28,7 @@ __all__ = [
     "Prior",
     "Reconstruction",
     "Reference",
+    "Safeguards",
     "Unit",
     "WienerPrior",
     "crossover_weights",
@@ -36,6 +38,7 @@ __all__ = [
     "join_halves",
     "last_denoised_shell",
     "mean_weight",
+    "safeguards_of",
     "ssnr",
     "symmetrise",
     "tau2_from_fsc",

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from blushcore.denoiser import VOXEL_SIZE_ANGSTROM, BlockDenoiser, denoise_map
 from blushcore.reconstruction.reconstruction import Reconstruction, Reference, Unit
+from blushcore.reconstruction.safeguards import safeguards_of
 from blushcore.shells import filter_by_shell, shell_count, solvent_corrected_fsc
 
 Floats = NDArray[np.float64]
@@ -44,10 +45,13 @@ class BlushPrior:
         The network, resident on its device for all maps and iterations.
     spectral_trailing
         False leaves denoised maps of halves as they are: for experts, as resolution may then feed on itself.
+    safeguards
+        Whether denoised halves are held against the raw ones each time; it takes both halves at once.
     """
 
     denoiser: BlockDenoiser
     spectral_trailing: bool = True
+    safeguards: bool = True
 
     def __call__(self, reconstructions: list[Reconstruction]) -> list[Reference]:
         """Return one reference for each reconstruction.
@@ -58,28 +62,32 @@ class BlushPrior:
             If not even a single block fits into the device's memory, or a map cannot be denoised.
         """
         agreement = _agreement(reconstructions)
-        references = []
+        references: list[Reference] = []
+        uncut: list[Tensor | None] = []
         for each in reconstructions:
+            denoised = None
             if each.half is not None:
-                reference = self._of_half(each, agreement[each.unit])
+                reference, denoised = self._of_half(each, agreement[each.unit])
             elif each.fsc.any():
                 reference = self._of_both(each)
             else:
                 reference = self._of_class(each)
             references.append(reference)
-        return references
+            uncut.append(denoised if self.safeguards else None)
+        return _with_safeguards(reconstructions, references, uncut)
 
-    def _of_half(self, each: Reconstruction, fsc: Floats) -> Reference:
+    def _of_half(self, each: Reconstruction, fsc: Floats) -> tuple[Reference, Tensor]:
+        """Return the reference, and the denoised map before it was cut off."""
         before = each.unregularised()
         denoised = self._denoised(each, before)
         cutoff, last = cutoff_shell(fsc), last_denoised_shell(each.box, each.voxel_size)
         if cutoff > last:
-            return denoised.reference(_crossed_over(denoised.map, each, last), before)
+            return denoised.reference(_crossed_over(denoised.map, each, last), before), denoised.map
         if not self.spectral_trailing:
-            return denoised.reference(denoised.map, before)
+            return denoised.reference(denoised.map, before), denoised.map
         weights = trailing_weights(cutoff, shell_count(each.box))
         trailed = filter_by_shell(denoised.map, weights, interpolation="step", beyond="zero")
-        return replace(denoised.reference(trailed, before), cutoff_shell=cutoff)
+        return replace(denoised.reference(trailed, before), cutoff_shell=cutoff), denoised.map
 
     def _of_both(self, each: Reconstruction) -> Reference:
         denoised = self._denoised(each, each.unregularised())
@@ -163,6 +171,25 @@ def _crossed_over(denoised: Tensor, each: Reconstruction, last: int) -> Tensor:
     wiener = each.wiener()
     weights = crossover_weights(last, shell_count(each.box))
     return wiener + filter_by_shell(denoised - wiener, weights, interpolation="step", beyond="zero")
+
+
+def _with_safeguards(
+    reconstructions: list[Reconstruction], references: list[Reference], uncut: list[Tensor | None]
+) -> list[Reference]:
+    """Return the references, those of whole pairs of halves with what the denoiser did to them."""
+    found = list(references)
+    for first, one in enumerate(reconstructions):
+        for second, other in enumerate(reconstructions):
+            denoised = uncut[first], uncut[second]
+            if (one.half, other.half) != (1, 2) or one.unit != other.unit:
+                continue
+            if denoised[0] is None or denoised[1] is None:
+                continue
+            before = references[first].map_before, references[second].map_before
+            measured = safeguards_of((one, other), before, (denoised[0], denoised[1]))
+            for place in (first, second):
+                found[place] = replace(found[place], safeguards=measured)
+    return found
 
 
 def _agreement(reconstructions: list[Reconstruction]) -> dict[Unit, Floats]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from torch import Tensor
 
 from blushcore.reconstruction.division import unfiltered_map, unregularised_map, wiener_map
 from blushcore.reconstruction.half_sums import HalfSums
+
+if TYPE_CHECKING:
+    from blushcore.reconstruction.safeguards import Safeguards
 
 Floats = NDArray[np.float64]
 
@@ -131,6 +134,8 @@ class Reference:
         At last: a denoised map to look at, of which no figure is taken.
     diagnostics
         Figures worth recording, by name.
+    safeguards
+        Whether the prior keeps to the data, where that was measured; the same of both halves of a unit.
     warnings
         Sentences for the user.
     """
@@ -140,6 +145,7 @@ class Reference:
     cutoff_shell: int | None = None
     denoised: Tensor | None = None
     diagnostics: Mapping[str, float] = field(default_factory=dict)
+    safeguards: Safeguards | None = None
     warnings: tuple[str, ...] = ()
 
 

@@ -66,6 +66,34 @@ def test_an_iteration_tells_where_it_was_cut_off_and_what_denoising_took(run):
         assert sum(stages.values()) == pytest.approx(figures["seconds"], abs=0.05)
 
 
+def test_each_iteration_says_whether_the_denoiser_keeps_to_the_data(run):
+    folder, events, _ = run
+    first, second, last = (event.figures for event in of(IterationDone, events)[1:])
+    for number, figures in ((1, first), (2, second)):
+        raw, cross = (np.array(figures[f"denoiser_{name}_fsc"]) for name in ("raw", "cross"))
+        shells = figures["current_size"] // 2 + 1
+        assert len(raw) == len(cross) == len(figures["denoiser_transfer_noise"]) == shells
+        below = np.flatnonzero(raw[1:] < 0.143)
+        up_to = int(below[0]) if below.size else shells - 1
+        assert figures["denoiser_gain"] == pytest.approx((cross - raw)[1 : up_to + 1].mean(), abs=1e-3)
+        assert figures["denoiser_gain"] < -0.005  # what an untrained network does to a map is harm
+        assert 0 < figures["safeguards_seconds"] < 0.5 * figures["stage_seconds"]["denoising"]
+        model = starfile.read(folder / f"run_it00{number}_half1_model.star")["blush_class_1"]
+        assert len(model) == BOX // 2 + 1
+        np.testing.assert_allclose(model["blushFscCrossValidation"][:shells], cross, atol=1e-4)
+    assert "denoiser_gain" not in last  # there are no references
+
+
+def test_the_safeguards_can_be_left_out(tiny, random_weights, tmp_path):
+    params = tiny.parameters(
+        prior="blush", weights=str(random_weights), diameter=DIAMETER, max_iterations=2, safeguards=False
+    )
+    events = list(run_job(JOB, params, tmp_path / "run"))
+    figures = of(IterationDone, events)[1].figures
+    assert "denoiser_gain" not in figures
+    assert "blush_class_1" not in starfile.read(tmp_path / "run" / "run_it001_half1_model.star")
+
+
 def test_maps_before_and_after_the_prior_are_there(run):
     folder, events, _ = run
     figures = of(IterationDone, events)[2].figures

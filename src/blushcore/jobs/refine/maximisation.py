@@ -24,6 +24,7 @@ from blushcore.reconstruction import (
     Prior,
     Reconstruction,
     Reference,
+    Safeguards,
     flatten_solvent,
     fsc,
     join_halves,
@@ -60,6 +61,8 @@ class Maps:
         Where the prior cut the references off, if it did.
     denoising_seconds
         What the denoiser took; None if the prior is none.
+    safeguards
+        Whether the denoiser keeps to the data; None at last, and where it was not measured.
     warnings
         Sentences for the user.
     """
@@ -74,6 +77,7 @@ class Maps:
     denoised: Map | None = None
     cutoff_shell: int | None = None
     denoising_seconds: float | None = None
+    safeguards: Safeguards | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -152,6 +156,7 @@ def maximise(
         before,
         cutoff_shell=references[0].cutoff_shell,
         denoising_seconds=_denoising_seconds(references),
+        safeguards=references[0].safeguards,
         warnings=tuple(text for reference in references for text in reference.warnings),
     )
 

@@ -74,6 +74,9 @@ class RefineParameters(Parameters):
         True,
         description="Low-pass denoised maps where the halves stop agreeing (prior blush); off marks the run",
     )
+    safeguards: bool = Field(
+        True, description="Hold denoised halves against raw ones in each iteration (prior blush): costs little"
+    )
 
     continue_from: Path | None = Field(
         None,

@@ -18,4 +18,5 @@ def prior_of(params: RefineParameters, inputs: Inputs) -> Prior:
     """
     if inputs.weights is None:
         return WienerPrior()
-    return BlushPrior(Denoiser.load(inputs.weights.path, inputs.device), params.spectral_trailing)
+    denoiser = Denoiser.load(inputs.weights.path, inputs.device)
+    return BlushPrior(denoiser, params.spectral_trailing, params.safeguards)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from blushcore.denoiser.provenance import denoised_label
 from blushcore.jobs.refine.expectation_inputs import poses_searched
@@ -27,6 +28,8 @@ from blushcore.protocol import Artefact
 from blushcore.shells import HALF_MAP_THRESHOLD, resolution
 
 _FSC_DECIMALS = 4
+_UNTOLD = 999.0
+"""RELION's word for what is not known."""
 
 
 def figures_of(done: Iteration, refinement: Refinement, why: str) -> dict[str, Any]:
@@ -86,6 +89,30 @@ def _of_denoiser(done: Iteration, refinement: Refinement) -> dict[str, Any]:
         "spectral_trailing": done.spectral_trailing,
         "cutoff_shell": cutoff,
         "cutoff_angstrom": None if cutoff is None else inputs.box * inputs.voxel_size / cutoff,
+        **_of_safeguards(done),
+    }
+
+
+def _of_safeguards(done: Iteration) -> dict[str, Any]:
+    """Return whether the denoiser keeps to the data, shell by shell; nothing where it was not measured.
+
+    Curves end with the image size in use; a transfer is None where there is nothing to tell it by.
+    """
+    found = done.maps.safeguards
+    if found is None:
+        return {}
+    shells = done.plan.sampling.current_size // 2 + 1
+
+    def rounded(values: NDArray[np.float64]) -> list[float | None]:
+        return [round(float(v), _FSC_DECIMALS) if math.isfinite(v) else None for v in values[:shells]]
+
+    return {
+        "denoiser_gain": round(found.gain, _FSC_DECIMALS),
+        "denoiser_raw_fsc": rounded(found.raw),
+        "denoiser_cross_fsc": rounded(found.cross),
+        "denoiser_transfer_signal": rounded(found.transfer_signal),
+        "denoiser_transfer_noise": rounded(found.transfer_noise),
+        "safeguards_seconds": round(found.seconds, 3),
     }
 
 
@@ -195,7 +222,7 @@ def _model(
     """Return the model of half 1 or 2; 0: of both, whose image model is that of half 1."""
     inputs, which = refinement.inputs, max(half - 1, 0)
     likelihoods = done.log_likelihood
-    return model_blocks(
+    blocks = model_blocks(
         params=params,
         table=inputs.table,
         grid=Grid(inputs.box, inputs.voxel_size, done.plan.sampling.current_size),
@@ -207,6 +234,28 @@ def _model(
         reference_name=reference_name,
         halves=(half,) if half else HALVES,
     )
+    return blocks | _safeguard_blocks(done)
+
+
+def _safeguard_blocks(done: Iteration) -> Blocks:
+    """Return what the denoiser did to the halves, in a block of its own that RELION passes over."""
+    import pandas as pd
+
+    found = done.maps.safeguards
+    if found is None:
+        return {}
+    curves = {
+        "blushFscRaw": found.raw,
+        "blushFscCrossValidation": found.cross,
+        "blushTransferSignal": found.transfer_signal,
+        "blushTransferNoise": found.transfer_noise,
+    }
+    shells = {"rlnSpectralIndex": np.arange(len(found.raw))}
+    return {
+        "blush_class_1": pd.DataFrame(
+            shells | {name: np.nan_to_num(c, nan=_UNTOLD) for name, c in curves.items()}
+        )
+    }
 
 
 def summary(state: RefineState, figures: dict[str, Any]) -> dict[str, Any]:

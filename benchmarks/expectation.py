@@ -26,6 +26,7 @@ import torch
 
 from blushcore.inference import ImageModel, LocalSearch, Particles, Sampling, expectation
 from blushcore.inference.coarse import DenseSearch, Weighted
+from blushcore.inference.views import Views
 from blushcore.optics import CtfParameters, OpticsGroup, ctf
 from blushcore.poses import OffsetGrid, OrientationGrid, SymmetryGroup, euler_to_matrix
 from blushcore.projection import FourierVolume
@@ -145,8 +146,7 @@ def shares(device: str) -> dict[str, float]:
     plane = PlaneComponents.of(box, plan.coarse_size, problem.device)
 
     search = DenseSearch(
-        FourierVolume.of(problem.reference, plan.current_size),
-        grid,
+        Views((FourierVolume.of(problem.reference, plan.current_size),), grid),
         plane,
         torch.zeros(grid.direction_count, device=problem.device),
         1 << 30,

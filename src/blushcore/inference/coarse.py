@@ -21,8 +21,7 @@ from torch import Tensor
 
 from blushcore.inference.poses_kept import PosePairs
 from blushcore.inference.significance import dense_significant
-from blushcore.poses import OrientationGrid
-from blushcore.projection import FourierVolume
+from blushcore.inference.views import Views
 from blushcore.shells import PlaneComponents
 
 
@@ -51,18 +50,16 @@ class Weighted:
 
 
 class DenseSearch:
-    """Compares images with all orientations of a grid.
+    """Compares images with all views of the references.
 
     Parameters
     ----------
-    volume
-        The reference.
-    grid
-        The orientations.
+    views
+        The references and the orientations.
     plane
         The components to compare by.
     log_direction
-        Log-prior of each direction, float32 ``(D,)``.
+        Log-prior of each direction of each class, float32 ``(K · D,)``.
     slice_bytes
         Slices are made once and kept if they take no more than this, and made in pieces of that size otherwise.
     magnification
@@ -71,17 +68,16 @@ class DenseSearch:
 
     def __init__(
         self,
-        volume: FourierVolume,
-        grid: OrientationGrid,
+        views: Views,
         plane: PlaneComponents,
         log_direction: Tensor,
         slice_bytes: int,
         magnification: Tensor | None = None,
     ) -> None:
-        self._volume, self._grid, self.plane = volume, grid, plane
+        self._views, self.plane = views, plane
         self._magnification = magnification
-        self._half = grid.psi_count // 2
-        self._columns = grid.direction_count * self._half
+        self._half = views.psi_count // 2
+        self._columns = views.direction_count * self._half
         self._log_column = log_direction.repeat_interleave(self._half)
         self._at_once = max(1, min(self._columns, slice_bytes // (12 * plane.count)))
         self._kept: tuple[Tensor, Tensor] | None = None
@@ -138,11 +134,9 @@ class DenseSearch:
             yield self._kept
             return
         count = self.plane.count
-        for columns in torch.split(torch.arange(self._columns, device=self._volume.device), self._at_once):
-            orientations = columns // self._half * self._grid.psi_count + columns % self._half
-            slices = self._volume.slices_real(
-                self._grid.rotations(orientations), self.plane, magnification=self._magnification
-            )
+        for columns in torch.split(torch.arange(self._columns, device=self._views.device), self._at_once):
+            orientations = columns // self._half * self._views.psi_count + columns % self._half
+            slices = self._views.slices_real(orientations, 0, self.plane, magnification=self._magnification)
             power = slices[:, :count].square() + slices[:, count:].square()
             if self._at_once == self._columns:
                 self._kept = slices, power

@@ -1,7 +1,8 @@
-"""The E-step: compare every image with the reference in every pose, and sum up by the posterior.
+"""The E-step: compare every image with every reference in every pose, and sum up by the posterior.
 
 For each tile of images: prepare → a coarse look at all poses → a fine look at those that count → the posterior
-→ its sums. The reference and the noise stay what they are throughout.
+→ its sums. The references and the noise stay what they are throughout. Several references are the classes of a
+classification: the posterior is over them too.
 """
 
 from __future__ import annotations
@@ -14,14 +15,17 @@ from torch import Tensor
 
 from blushcore.inference.coarse import DenseSearch, Weighted
 from blushcore.inference.fine import PosesToCompare, Posterior, compare, posterior
-from blushcore.inference.images import circular_mask, prepare_images
+from blushcore.inference.fixed import FixedPosterior, add_fixed, images_at_once
+from blushcore.inference.images import PreparedImages, circular_mask, prepare_images
 from blushcore.inference.local import local_significant, pose_order
 from blushcore.inference.model import ImageModel, ImageSource, Particles, Sampling
 from blushcore.inference.noise import noise_images
 from blushcore.inference.poses_kept import PosePairs
 from blushcore.inference.posterior_sums import TileImages, add_posterior_sums
 from blushcore.inference.sums import ExpectationSums, ImageResults
+from blushcore.inference.views import Views
 from blushcore.optics import aberration_phases, ctf
+from blushcore.poses import euler_to_matrix
 from blushcore.projection import FourierVolume, SliceSums
 from blushcore.shells import PlaneComponents
 
@@ -63,7 +67,8 @@ def expectation(
     Parameters
     ----------
     reference
-        The half's reference map, float32 ``(n, n, n)``; everything is computed on its device.
+        The half's reference map, float32 ``(n, n, n)``, or those of K classes, ``(K, n, n, n)``; everything is
+        computed on its device.
     voxel_size_angstrom
         Of the reference.
     particles, source
@@ -81,24 +86,31 @@ def expectation(
     -------
     The sums for the M-step, and what was found out about each particle.
     """
-    n = reference.shape[0]
-    volume = FourierVolume.of(reference, sampling.current_size, padding=padding)
+    n = reference.shape[-1]
+    maps = reference.reshape(-1, n, n, n)
+    views = Views(
+        tuple(FourierVolume.of(each, sampling.current_size, padding=padding) for each in maps),
+        sampling.orientations,
+    )
     sums = ExpectationSums(
-        slices=SliceSums(n, sampling.current_size, padding=padding, device=reference.device),
+        of_classes=[
+            SliceSums(n, sampling.current_size, padding=padding, device=reference.device) for _ in maps
+        ],
         noise_power=[torch.zeros(len(v), dtype=torch.float64) for v in model.noise_variance],
         noise_weight=torch.zeros(len(particles.optics), dtype=torch.float64),
         scale_cross=torch.zeros(len(model.scale), n // 2 + 1, dtype=torch.float64),
         scale_power=torch.zeros(len(model.scale), n // 2 + 1, dtype=torch.float64),
-        direction_weight=torch.zeros(sampling.orientations.direction_count, dtype=torch.float64),
+        direction_weight=torch.zeros(views.direction_count, dtype=torch.float64),
+        class_weight=torch.zeros(views.classes, dtype=torch.float64),
     )
-    results = ImageResults.empty(particles.count)
+    results = ImageResults.empty(particles.count, views.classes)
     place_of_row = {int(row): place for place, row in enumerate(particles.rows)}
     done = 0
     for group in range(len(particles.optics)):
         mine = particles.rows[(particles.optics_index == group).numpy()]
         if len(mine) == 0:
             continue
-        work = _GroupWork(volume, voxel_size_angstrom, particles, group, sampling, model, memory, seed)
+        work = _GroupWork(views, voxel_size_angstrom, particles, group, sampling, model, memory, seed)
         for rows, images in source.batches(mine, work.read_at_once):
             at = torch.tensor([place_of_row[int(row)] for row in rows])
             for some in torch.split(work.order(at), work.tile):
@@ -113,7 +125,7 @@ class _GroupWork:
 
     def __init__(
         self,
-        volume: FourierVolume,
+        views: Views,
         voxel_size_angstrom: float,
         particles: Particles,
         group: int,
@@ -122,12 +134,12 @@ class _GroupWork:
         memory: MemoryPlan,
         seed: int,
     ) -> None:
-        self.volume, self.particles, self.group = volume, particles, group
+        self.views, self.particles, self.group = views, particles, group
         self.sampling, self.model, self.memory, self.seed = sampling, model, memory, seed
         self.optics = optics = particles.optics[group]
-        device = volume.device
+        device = views.device
         box, self.pixel_size = optics.box, optics.pixel_size_angstrom
-        relative_size = box * self.pixel_size / (volume.n * voxel_size_angstrom)
+        relative_size = box * self.pixel_size / (views.n * voxel_size_angstrom)
         self.magnification = optics.slice_magnification(relative_size)
         # The same density in an image of another extent: its transform is scaled by that of the areas.
         self.amplitude = relative_size**-2
@@ -145,15 +157,20 @@ class _GroupWork:
         self.fine_offsets = sampling.offsets.children(device) * pixels
         self.coarse_ramps = self.coarse.phase_ramps(self.coarse_offsets)
         self.fine_ramps = self.plane.phase_ramps(self.fine_offsets)
+        log_class = torch.zeros(views.classes) if model.log_class is None else model.log_class
+        self.log_class = log_class.float().to(device)
         self.dense: DenseSearch | None = None
         self.tile = _LOCAL_TILE
-        if sampling.local is None:
-            grid = sampling.orientations
+        if sampling.keeps is not None:
+            offsets = len(self.fine_offsets) if sampling.keeps == "orientation" else 1
+            at_once = images_at_once(views.classes, self.plane.count, offsets, memory.products)
+            self.tile = min(_LARGEST_TILE, at_once)
+        elif sampling.local is None:
             log_direction = model.log_direction
             if log_direction is None:
-                log_direction = torch.zeros(grid.direction_count)
+                log_direction = self.log_class.repeat_interleave(sampling.orientations.direction_count)
             self.dense = DenseSearch(
-                volume, grid, self.coarse, log_direction.float().to(device), memory.slices, self.magnification
+                views, self.coarse, log_direction.float().to(device), memory.slices, self.magnification
             )
             at_once = self.dense.images_at_once(len(self.coarse_offsets), memory.products)
             self.tile = min(_LARGEST_TILE, at_once)
@@ -196,6 +213,10 @@ class _GroupWork:
         correlate = sampling.first_iteration_cc
         inverse = torch.ones_like(self.inverse_noise) if correlate else self.inverse_noise
         weighted = Weighted(prepared.masked * (transfer * inverse), transfer.square() * inverse)
+        if sampling.keeps is not None:
+            self._add_fixed(at, weighted, prepared, transfer, shifts, sums, results)
+            yield len(at)
+            return
 
         pairs = self._coarse(at, weighted, shifts)
         results.significant[at] = pairs.counts()
@@ -206,8 +227,7 @@ class _GroupWork:
             own = pairs.part(first, last)
             poses = PosesToCompare.children(own)
             values = compare(
-                self.volume,
-                sampling.orientations,
+                self.views,
                 self.plane,
                 poses,
                 weighted.part(first, last),
@@ -223,9 +243,8 @@ class _GroupWork:
                 prepared.masked[here], prepared.unmasked[here], transfer[here], self.inverse_noise
             )
             parts = add_posterior_sums(
-                sums.slices,
-                self.volume,
-                sampling.orientations,
+                sums.of_classes,
+                self.views,
                 self.plane,
                 poses,
                 weights,
@@ -254,13 +273,14 @@ class _GroupWork:
                 correlate=sampling.first_iteration_cc,
             )
         return local_significant(
-            self.volume,
+            self.views,
             sampling,
             self.coarse,
             seen,
             self.coarse_ramps,
             log_offset,
             self.particles.angles_deg[at],
+            self.log_class,
             slice_bytes=self.memory.slices,
             magnification=self.magnification,
         )
@@ -280,8 +300,8 @@ class _GroupWork:
         results: ImageResults,
     ) -> None:
         """Keep each image's best pose, and the sums over offsets and directions."""
-        grid = self.sampling.orientations
-        per_direction = grid.psi_count * 8
+        views = self.views
+        per_direction = views.psi_count * 8
         start = poses.value_start.tolist()
         offsets = self.fine_offsets.cpu()
         table_of = weights.weights.cpu().double()
@@ -295,12 +315,82 @@ class _GroupWork:
             best_orientation[b], best_offset[b] = own_o[inside // len(own_t)], own_t[inside % len(own_t)]
             whole = ((shifts[b] + offsets[own_t]) * self.pixel_size).square().sum(-1)
             sums.offset_square += float(table.sum(0) @ whole)
-            sums.direction_weight.index_add_(0, own_o // per_direction, table.sum(1))
-        results.angles_deg[at] = grid.euler_deg(best_orientation, 1)
+            of_orientation = table.sum(1)
+            sums.direction_weight.index_add_(0, own_o // per_direction, of_orientation)
+            results.class_probability[at[b]].index_add_(0, views.class_of(own_o, 1), of_orientation)
+        sums.class_weight += results.class_probability[at].sum(0)
+        results.class_index[at] = views.class_of(best_orientation, 1)
+        results.angles_deg[at] = views.euler_deg(best_orientation, 1)
         results.offsets_px[at] = shifts + offsets[best_offset]
         results.p_max[at] = weights.p_max
         results.log_likelihood[at] = weights.log_sum
         sums.weight += float(weights.kept.sum())
+
+    def _add_fixed(
+        self,
+        at: Tensor,
+        weighted: Weighted,
+        prepared: PreparedImages,
+        transfer: Tensor,
+        shifts: Tensor,
+        sums: ExpectationSums,
+        results: ImageResults,
+    ) -> None:
+        """Add images whose orientations are kept, with their offsets or without."""
+        particles, sampling, device = self.particles, self.sampling, weighted.images.device
+        if sampling.keeps == "pose":
+            offsets = (particles.offsets_px[at] - shifts)[:, None].to(device)
+            ramps = self.plane.phase_ramps(offsets)
+        else:
+            offsets, ramps = self.fine_offsets.expand(len(at), -1, -1), self.fine_ramps
+        whole = shifts.to(device)[:, None] + offsets
+        squares = (whole * self.pixel_size).square().sum(-1)
+        log_offset = -squares / (2 * self.model.offset_sigma_angstrom**2)
+        tile = TileImages(prepared.masked, prepared.unmasked, transfer, self.inverse_noise)
+        rotations = euler_to_matrix(particles.angles_deg[at]).float().to(device)
+        found = add_fixed(
+            sums.of_classes,
+            self.views.volumes,
+            self.plane,
+            rotations,
+            weighted,
+            tile,
+            ramps,
+            (self.log_class[:, None] + log_offset[:, None]).float(),
+            correlate=sampling.first_iteration_cc,
+            magnification=self.magnification,
+        )
+        self._note_fixed(at, found, whole, squares, sums, results)
+        kept = torch.ones(len(at), dtype=torch.float64)
+        parts = found.parts
+        self._note_residuals(at, prepared.power, tile, parts.cross, parts.power, kept, sums, results)
+
+    def _note_fixed(
+        self,
+        at: Tensor,
+        found: FixedPosterior,
+        whole: Tensor,
+        squares: Tensor,
+        sums: ExpectationSums,
+        results: ImageResults,
+    ) -> None:
+        """Keep each image's class and best offset, and the sums over them."""
+        weights = found.weights.double()
+        of_class = weights.sum(2).cpu()
+        sums.class_weight += of_class.sum(0)
+        sums.offset_square += float((weights.sum(1) * squares).sum())
+        sums.weight += len(at)
+        table = weights.flatten(1)
+        p_max, best = table.max(1)
+        offset = (best % weights.shape[2]).to(whole.device)
+        results.class_probability[at] = of_class
+        results.class_index[at] = (best // weights.shape[2]).cpu()
+        results.angles_deg[at] = self.particles.angles_deg[at]
+        results.offsets_px[at] = whole[torch.arange(len(at), device=whole.device), offset].cpu()
+        results.p_max[at] = p_max.cpu()
+        results.log_likelihood[at] = found.log_sum
+        before = table.sort(1, descending=True).values.cumsum(1)
+        results.significant[at] = ((before < self.sampling.adaptive_fraction).sum(1) + 1).cpu()
 
     def _note_residuals(
         self,

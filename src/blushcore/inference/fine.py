@@ -16,8 +16,7 @@ from blushcore.inference import ragged_kernels
 from blushcore.inference import significance_kernels as kernels
 from blushcore.inference.coarse import Weighted
 from blushcore.inference.poses_kept import PosePairs, starts
-from blushcore.poses import OrientationGrid
-from blushcore.projection import FourierVolume
+from blushcore.inference.views import Views
 from blushcore.shells import PlaneComponents
 
 _WORTH_SHARING = 0.6
@@ -31,7 +30,7 @@ class PosesToCompare:
     Attributes
     ----------
     orientations
-        Indices at `oversampling`, int64, ascending within each image.
+        Indices of views at `oversampling`, int64, ascending within each image.
     orientation_start
         int64 ``(B + 1,)``.
     offsets
@@ -66,8 +65,7 @@ class PosesToCompare:
 
 
 def compare(
-    volume: FourierVolume,
-    grid: OrientationGrid,
+    views: Views,
     plane: PlaneComponents,
     poses: PosesToCompare,
     weighted: Weighted,
@@ -81,8 +79,8 @@ def compare(
 
     Parameters
     ----------
-    volume, grid, plane
-        The reference, the orientations, and the components to compare by.
+    views, plane
+        The references in all orientations, and the components to compare by.
     poses
         Of each image.
     weighted
@@ -101,9 +99,7 @@ def compare(
     Float32, flat: each image's table (orientations × offsets) one after the other, as ``poses.value_start``.
     """
     values = torch.empty(int(poses.value_start[-1]), device=weighted.images.device)
-    for run, slices, halves in _slices_of_runs(
-        volume, grid, plane, poses, weighted, slice_bytes, magnification
-    ):
+    for run, slices, halves in _slices_of_runs(views, plane, poses, weighted, slice_bytes, magnification):
         for own in run.images:
             offsets = poses.offsets[own.offsets]
             moved = ramps[offsets] * weighted.images[own.image]
@@ -118,8 +114,7 @@ def compare(
 
 
 def _slices_of_runs(
-    volume: FourierVolume,
-    grid: OrientationGrid,
+    views: Views,
     plane: PlaneComponents,
     poses: PosesToCompare,
     weighted: Weighted,
@@ -135,13 +130,11 @@ def _slices_of_runs(
     different = torch.unique(poses.orientations)
     if len(different) > _WORTH_SHARING * len(poses.orientations):
         for run in _runs(different, poses, most_rows):
-            rotations = grid.rotations(run.orientations, poses.oversampling)
-            slices = volume.slices_real(rotations, plane, magnification=magnification)
+            slices = views.slices_real(run.orientations, poses.oversampling, plane, magnification=magnification)
             yield run, slices, _half_power(slices, run.image_of_row, weighted.powers)
         return
     for block in torch.split(different, max(8, most_rows // 2)):
-        rotations = grid.rotations(block, poses.oversampling)
-        shared = volume.slices_real(rotations, plane, magnification=magnification)
+        shared = views.slices_real(block, poses.oversampling, plane, magnification=magnification)
         for run in _runs(block, poses, most_rows):
             rows = torch.searchsorted(block, run.orientations)
             yield run, *_gather_with_power(shared, rows, run.image_of_row, weighted.powers)
@@ -214,8 +207,7 @@ def _runs(block: Tensor, poses: PosesToCompare, most_rows: int) -> Iterator[_Run
 
 
 def slice_blocks(
-    volume: FourierVolume,
-    grid: OrientationGrid,
+    views: Views,
     plane: PlaneComponents,
     orientations: Tensor,
     oversampling: int,
@@ -230,7 +222,7 @@ def slice_blocks(
     Indices int64 ``(K,)`` and slices complex64 ``(K, P)``.
     """
     for block in torch.split(torch.unique(orientations), max(8, slice_bytes // (16 * plane.count))):
-        yield block, volume.slices(grid.rotations(block, oversampling), plane, magnification=magnification)
+        yield block, views.slices(block, oversampling, plane, magnification=magnification)
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from blushcore.inference.fine import PosesToCompare, compare
 from blushcore.inference.model import Sampling
 from blushcore.inference.poses_kept import PosePairs, starts
 from blushcore.inference.significance import ragged_significant
-from blushcore.poses import euler_to_matrix, nearby_orientations
-from blushcore.projection import FourierVolume
+from blushcore.inference.views import Views
+from blushcore.poses import LocalOrientations, euler_to_matrix, nearby_orientations
 from blushcore.shells import PlaneComponents
 
 _ORDER_OF_NEIGHBOURS = 3
@@ -35,13 +35,14 @@ def pose_order(angles_deg: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def local_significant(
-    volume: FourierVolume,
+    views: Views,
     sampling: Sampling,
     plane: PlaneComponents,
     weighted: Weighted,
     ramps: Tensor,
     log_offset: Tensor,
     angles_deg: Tensor,
+    log_class: Tensor,
     *,
     slice_bytes: int,
     magnification: Tensor | None = None,
@@ -50,8 +51,8 @@ def local_significant(
 
     Parameters
     ----------
-    volume, sampling, plane
-        The reference, the grids with `Sampling.local`, and the components to compare by.
+    views, sampling, plane
+        The references, the grids with `Sampling.local`, and the components to compare by.
     weighted
         B images over these components.
     ramps
@@ -60,23 +61,25 @@ def local_significant(
         Log-prior of each image's offsets, float32 ``(B, T)``.
     angles_deg
         rot, tilt, psi of each image's last pose, float64 ``(B, 3)``.
+    log_class
+        Log-prior of each class, float32 ``(K,)``.
     slice_bytes
         Memory for slices at one time.
     magnification
         As for slices.
     """
     assert sampling.local is not None
-    grid, device = sampling.orientations, weighted.images.device
+    device = weighted.images.device
     near = nearby_orientations(
-        grid, euler_to_matrix(angles_deg), sampling.local.sigma_rot_deg, sampling.local.sigma_psi_deg
+        views.grid, euler_to_matrix(angles_deg), sampling.local.sigma_rot_deg, sampling.local.sigma_psi_deg
     )
+    near = _in_every_class(near, views, log_class)
     images, offsets = len(angles_deg), len(ramps)
     all_offsets = torch.arange(offsets, device=device).repeat(images)
     offset_start = torch.arange(images + 1) * offsets
     poses = PosesToCompare(near.orientations.to(device), near.start, all_offsets, offset_start, 0)
     values = compare(
-        volume,
-        grid,
+        views,
         plane,
         poses,
         weighted,
@@ -111,3 +114,16 @@ def local_significant(
         starts(column_counts),
         starts(counts * column_counts),
     )
+
+
+def _in_every_class(near: LocalOrientations, views: Views, log_class: Tensor) -> LocalOrientations:
+    """Return each image's list once for each class: ascending views, with the class's log-prior."""
+    classes = views.classes
+    if classes == 1:
+        return near
+    numbers = torch.arange(classes)[:, None]
+    indices = (near.orientations + numbers * views.grid.count).flatten()
+    log_prior = (near.log_prior + log_class.cpu()[:, None]).flatten()
+    image_of = torch.repeat_interleave(torch.arange(len(near.start) - 1), near.start.diff())
+    order = torch.argsort(image_of.repeat(classes), stable=True)
+    return LocalOrientations(near.start * classes, indices[order], log_prior[order])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,7 +79,10 @@ class ImageModel:
     offset_sigma_angstrom
         Standard deviation of the offsets, along x and along y.
     log_direction
-        Log-prior of each direction of a global search, float32 ``(D,)``; None: all alike.
+        Log-prior of each direction of a global search, float32 ``(D,)``; None: all alike. With K classes
+        ``(K · D,)``, class by class, the classes' own priors in it.
+    log_class
+        Log-prior of each class where directions have none, float32 ``(K,)``; None: all alike.
     diameter_angstrom
         Of the particle's circular mask.
     fill_with_noise
@@ -92,6 +95,7 @@ class ImageModel:
     offset_sigma_angstrom: float
     diameter_angstrom: float
     log_direction: Tensor | None = None
+    log_class: Tensor | None = None
     fill_with_noise: bool = False
 
 
@@ -115,6 +119,9 @@ class Sampling:
         Sizes in pixels of the reference's box that the second and the first look go up to; even.
     local
         Look only around each particle's last pose.
+    keeps
+        orientation: try only each particle's last orientation, with all offsets; pose: only its last pose, so
+        that nothing but the class is to be found. Neither look is needed then.
     first_iteration_cc
         Compare by normalised correlation, and give the best pose all the weight: for references of unknown
         scale.
@@ -127,5 +134,6 @@ class Sampling:
     current_size: int
     coarse_size: int
     local: LocalSearch | None = None
+    keeps: Literal["orientation", "pose"] | None = None
     first_iteration_cc: bool = False
     adaptive_fraction: float = 0.999

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +11,8 @@ from torch import Tensor
 
 from blushcore.inference import ragged_kernels
 from blushcore.inference.fine import PosesToCompare, Posterior, slice_blocks
-from blushcore.poses import OrientationGrid
-from blushcore.projection import FourierVolume, SliceSums
+from blushcore.inference.views import Views
+from blushcore.projection import SliceSums
 from blushcore.shells import PlaneComponents
 
 # Types of compiled functions know no starred arguments.
@@ -49,9 +50,8 @@ class ResidualParts:
 
 
 def add_posterior_sums(
-    sums: SliceSums,
-    volume: FourierVolume,
-    grid: OrientationGrid,
+    sums: Sequence[SliceSums],
+    views: Views,
     plane: PlaneComponents,
     poses: PosesToCompare,
     posterior: Posterior,
@@ -68,9 +68,9 @@ def add_posterior_sums(
     Parameters
     ----------
     sums
-        Added to.
-    volume, grid, plane
-        The reference, the orientations and the components.
+        Those of each class; added to.
+    views, plane
+        The references in all orientations, and the components.
     poses, posterior
         The fine poses of each image and their weights.
     images
@@ -89,9 +89,7 @@ def add_posterior_sums(
     kept = torch.cat([share.orientations for share in shares])
     if len(kept) == 0:
         return ResidualParts(cross, power)
-    blocks = slice_blocks(
-        volume, grid, plane, kept, poses.oversampling, slice_bytes // 3, magnification=magnification
-    )
+    blocks = slice_blocks(views, plane, kept, poses.oversampling, slice_bytes // 3, magnification=magnification)
     flat_ramps = torch.view_as_real(ramps).flatten(1)
     for block, slices in blocks:
         data = torch.zeros_like(slices)
@@ -121,7 +119,7 @@ def add_posterior_sums(
             cross,
             power,
         )
-        sums.insert(grid.rotations(block, poses.oversampling), data, weight, plane, magnification=magnification)
+        views.insert(sums, block, poses.oversampling, data, weight, plane, magnification=magnification)
     return ResidualParts(cross, power)
 
 

@@ -22,8 +22,8 @@ class ExpectationSums:
 
     Attributes
     ----------
-    slices
-        ΣΓ·CTF·X/σ² and ΣΓ·CTF²/σ² in the padded Fourier volume.
+    of_classes
+        ΣΓ·CTF·X/σ² and ΣΓ·CTF²/σ² in the padded Fourier volume of each class.
     noise_power
         ΣΓ|X − CTF·S|² in each shell of each optics group's box, float64 ``(n // 2 + 1,)`` each.
     noise_weight
@@ -31,21 +31,30 @@ class ExpectationSums:
     scale_cross, scale_power
         ΣΓ Re⟨CTF·S, X⟩ and ΣΓ|CTF·S|² in each shell, float64 ``(scale groups, n // 2 + 1)``.
     direction_weight
-        ΣΓ of each direction of the grid, float64 ``(D,)``.
+        ΣΓ of each direction of the grid, class by class, float64 ``(K · D,)``; 0 where orientations are kept.
+    class_weight
+        ΣΓ of each class, float64 ``(K,)``.
     offset_square
         ΣΓ|t|² of the whole offsets t, Å².
     weight
         ΣΓ.
     """
 
-    slices: SliceSums
+    of_classes: list[SliceSums]
     noise_power: list[Tensor]
     noise_weight: Tensor
     scale_cross: Tensor
     scale_power: Tensor
     direction_weight: Tensor
+    class_weight: Tensor
     offset_square: float = 0.0
     weight: float = 0.0
+
+    @property
+    def slices(self) -> SliceSums:
+        """The sums of the only class."""
+        (only,) = self.of_classes
+        return only
 
     @property
     def offset_sigma_angstrom(self) -> float:
@@ -88,6 +97,10 @@ class ImageResults:
         Number of coarse poses that counted, int64 ``(N,)``.
     residual
         √(2 Σ Γ|X − CTF·S|²) over all shells: 1 for a normalised image, float64 ``(N,)``.
+    class_index
+        The class of the most likely pose, from 0 on, int64 ``(N,)``.
+    class_probability
+        The posterior of each class, over all its poses, float64 ``(N, K)``.
     """
 
     angles_deg: Tensor
@@ -96,9 +109,16 @@ class ImageResults:
     log_likelihood: Tensor
     significant: Tensor
     residual: Tensor
+    class_index: Tensor
+    class_probability: Tensor
+
+    @property
+    def classes(self) -> int:
+        """How many classes there are: K."""
+        return self.class_probability.shape[1]
 
     @classmethod
-    def empty(cls, count: int) -> ImageResults:
+    def empty(cls, count: int, classes: int = 1) -> ImageResults:
         """Return results of `count` images, not yet filled in."""
         floats = [torch.zeros(count, dtype=torch.float64) for _ in range(3)]
         return cls(
@@ -108,4 +128,6 @@ class ImageResults:
             floats[1],
             torch.zeros(count, dtype=torch.int64),
             floats[2],
+            torch.zeros(count, dtype=torch.int64),
+            torch.zeros(count, classes, dtype=torch.float64),
         )

@@ -100,14 +100,15 @@ class TorchProcesses:
 
     def add_sums(self, sums: ExpectationSums) -> ExpectationSums:
         """Return the sums over all processes, the same in each."""
+        slices = [(torch.view_as_real(own.data), own.weight) for own in sums.of_classes]
         for values in (
-            torch.view_as_real(sums.slices.data),
-            sums.slices.weight,
+            *(values for both in slices for values in both),
             *sums.noise_power,
             sums.noise_weight,
             sums.scale_cross,
             sums.scale_power,
             sums.direction_weight,
+            sums.class_weight,
         ):
             dist.all_reduce(values)
         both = torch.tensor([sums.offset_square, sums.weight], dtype=torch.float64)
@@ -117,7 +118,7 @@ class TorchProcesses:
 
     def gather(self, results: ImageResults, count: int) -> ImageResults:
         """Return the results of all `count` particles, in order, the same in each process."""
-        whole = ImageResults.empty(count)
+        whole = ImageResults.empty(count, results.classes)
         for name in ImageResults.__dataclass_fields__:
             values = cast("Tensor", getattr(whole, name))
             values[self.rank :: self.size] = getattr(results, name)

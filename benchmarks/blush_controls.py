@@ -28,15 +28,13 @@ from blushcore.volumes import read_map
 
 BLAME = 0.143
 """Mean FSC of halves with random phases from which on a denoiser is blamed."""
-HARM = -0.01
-"""Loss in cross-validation from which on it is blamed."""
 _SHELLS = 10
 
 
 class Constant(Unchanged):
     """Finds nothing."""
 
-    def __call__(self, blocks: Tensor, local_std: Tensor) -> Denoised:
+    def __call__(self, blocks: Tensor, local_std: Tensor) -> Denoised:  # noqa: ARG002
         """Return empty blocks."""
         return Denoised(torch.zeros_like(blocks), torch.zeros_like(blocks))
 
@@ -47,7 +45,7 @@ class Inventing(Unchanged):
     def __init__(self) -> None:
         self.detail = torch.randn((64,) * 3, generator=torch.Generator().manual_seed(5))
 
-    def __call__(self, blocks: Tensor, local_std: Tensor) -> Denoised:
+    def __call__(self, blocks: Tensor, local_std: Tensor) -> Denoised:  # noqa: ARG002
         """Return the blocks and the detail."""
         return Denoised(blocks + self.detail, torch.zeros_like(blocks))
 
@@ -75,8 +73,8 @@ class Control:
 
     @property
     def is_blamed(self) -> bool:
-        """Whether it would harm a refinement, were there no trailing; one that finds nothing invents nothing."""
-        return self.made_up > BLAME or (self.gain < HARM and self.name != "constant")
+        """Whether it makes things up; one that finds nothing does not."""
+        return self.made_up > BLAME
 
 
 def test_controls(run: Path, diameter: float, weights: str | None, device: str) -> list[Control]:

@@ -2,17 +2,17 @@
 
 ::
 
-    python benchmarks/blush_vs_wiener.py                          # all cases, seeds 1 to 3, both priors; the table
-    python benchmarks/blush_vs_wiener.py --cases gpcr --seeds 1   # some of it
-    python benchmarks/blush_vs_wiener.py --relion gpcr ring       # RELION too, on seed 1: up to hours a case
-    python benchmarks/blush_vs_wiener.py --random-phases          # what is found where the images hold nothing
-    python benchmarks/blush_vs_wiener.py --controls               # denoisers that do nothing, too little, too much
-    python benchmarks/blush_vs_wiener.py --table                  # what is there; nothing runs
+    python benchmarks/blush_vs_wiener.py                        # all cases, seeds 1 to 3, both priors, table
+    python benchmarks/blush_vs_wiener.py --cases gpcr --seeds 1 # some of it
+    python benchmarks/blush_vs_wiener.py --relion gpcr ring     # RELION too, on seed 1: up to hours a case
+    python benchmarks/blush_vs_wiener.py --random-phases        # what is found where the images hold nothing
+    python benchmarks/blush_vs_wiener.py --controls             # denoisers that do nothing, or too much
+    python benchmarks/blush_vs_wiener.py --table                # what is there; nothing runs
 
 The cases (``blush_cases.toml``) are sets with known truth, one for each seed. Both priors get the same images,
-reference, diameter, sampling and seed. All figures are of the final *undenoised* half-maps inside one mask, made
-of the truth. Sets and results are kept in ``--work``, results with command line, machine and date; what is there
-is not run again unless ``--again`` is given. Stop it and go on at will.
+reference, diameter, sampling and seed. All figures are of the final *undenoised* half-maps inside one mask,
+made of the truth. Sets and results are kept in ``--work``, results with command line, machine and date; what is
+there is not run again unless ``--again`` is given. Stop it and go on at will.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def read_cases() -> dict[str, Case]:
     return {name: Case(name=name, **{**row, "make": tuple(row["make"])}) for name, row in rows.items()}
 
 
-# --- running -------------------------------------------------------------------------------------------------------
+# --- running ----------------------------------------------------------------------------------------------
 
 
 def make_set(case: Case, seed: int, args: argparse.Namespace) -> None:
@@ -195,7 +195,7 @@ def run_with_random_phases(case: Case, args: argparse.Namespace, store: Path) ->
         one_by_one.run_once(key, particles, "blush", command, folder, None, args, store)
 
 
-# --- what came of it -----------------------------------------------------------------------------------------------
+# --- what came of it --------------------------------------------------------------------------------------
 
 
 def print_tables(

@@ -108,6 +108,42 @@ def test_progress_over_the_iterations(qtbot: Any, qapp: Any, tmp_path: Path) -> 
         plot.export(tmp_path / "progress.doc")
 
 
+def test_whether_the_denoiser_keeps_to_the_data(qtbot: Any, qapp: Any, tmp_path: Path) -> None:
+    from napari_blush.plots.safeguards import SafeguardsPlot
+
+    plot = shown(qtbot, SafeguardsPlot())
+    figures = history(3)
+    plot.set_history(figures)
+    assert plot.iteration is None  # the Wiener filter's runs have nothing to show
+    for number, gain in ((1, 0.021), (2, -0.3)):
+        fsc = figures[number]["fsc"][:17]
+        figures[number] |= {
+            "denoiser_gain": gain,
+            "denoiser_raw_fsc": fsc,
+            "denoiser_cross_fsc": [value + gain for value in fsc],
+            "denoiser_transfer_signal": [1.3] * 17,
+            "denoiser_transfer_noise": [0.5] * 16 + [None],
+        }
+    plot.set_history(figures, 1)
+    assert plot._readout.text() == "Iteration 1:\nagrees 0.021 more with the raw other half"
+    assert plot._warning.isHidden()
+    names = [curve.name for curve in plot.curves]
+    assert names == ["noise ×", "signal ×", "raw halves", "denoised half, other raw"]
+    assert plot._plot.viewRange()[0] == pytest.approx([0, 32 / (BOX * VOXEL_SIZE)])
+    assert plot._plot.viewRange()[1][1] == pytest.approx(1.34)
+    y = plot._plot.listDataItems()[3].getData()[1]
+    assert y == pytest.approx(np.array(figures[1]["denoiser_cross_fsc"][1:]))
+    assert "noise × nan" in plot.values_at(16)
+    plot.set_history(figures)  # the newest that has a denoiser
+    assert plot.iteration == 2
+    assert "makes up detail" in plot._warning.text()
+    plot.export(tmp_path / "denoiser.csv")
+    assert (tmp_path / "denoiser.csv").read_text().startswith("shell,frequency")
+    plot.export(tmp_path / "denoiser.svg")
+    plot.set_history([{"iteration": 0}])
+    assert plot._readout.text() == " "
+
+
 def test_ticks_are_round() -> None:
     from napari_blush.plots.progress import IterationAxis, RoundLogAxis
 

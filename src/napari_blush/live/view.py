@@ -22,8 +22,9 @@ from qtpy.QtWidgets import (
 
 from napari_blush.background import Background
 from napari_blush.live.angles import read_directions
+from napari_blush.live.comparison import Mode
 from napari_blush.live.gridding import LARGEST_SHOWN
-from napari_blush.live.layers import LiveLayers, Mode
+from napari_blush.live.layers import LiveLayers
 from napari_blush.live.run import LiveRun
 from napari_blush.live.slider import IterationSlider
 from napari_blush.live.words import standing
@@ -31,6 +32,7 @@ from napari_blush.panels.cards import Section, hint, restyle, style_sheet
 from napari_blush.plots.angles import AngularDistributionPlot
 from napari_blush.plots.fsc_history import FscHistoryPlot
 from napari_blush.plots.progress import ProgressPlots
+from napari_blush.plots.safeguards import SafeguardsPlot, has_safeguards
 from napari_blush.plots.theme import Palette, follow_theme
 
 if TYPE_CHECKING:
@@ -131,6 +133,7 @@ class LiveView(QWidget):
         self.fsc = FscHistoryPlot(viewer=viewer)
         self.progress = ProgressPlots(viewer=viewer)
         self.angles = AngularDistributionPlot(viewer=viewer)
+        self.denoiser = SafeguardsPlot(viewer=viewer)
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         bar = self.tabs.tabBar()
@@ -140,6 +143,7 @@ class LiveView(QWidget):
             (self.fsc, "FSC", "Fourier shell correlation of the half-maps, over that of the other iterations"),
             (self.progress, "Progress", "Resolution, angles, offsets and Pmax over the iterations"),
             (self.angles, "Views", "From where the particles are seen"),
+            (self.denoiser, "Denoiser", "Does the denoiser keep to the data, shell by shell"),
         ):
             page = QWidget()  # a page as high as its plot, whatever the others need
             column = QVBoxLayout(page)
@@ -147,6 +151,7 @@ class LiveView(QWidget):
             column.addWidget(plot)
             page.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
             self.tabs.setTabToolTip(self.tabs.addTab(page, name), words)
+        self.tabs.setTabVisible(self.tabs.count() - 1, False)  # until an iteration had one
 
         column = QVBoxLayout(self)
         column.setContentsMargins(6, 6, 6, 6)
@@ -246,15 +251,21 @@ class LiveView(QWidget):
             return
         iteration = self.slider.iteration
         history = self.run.history
+        self.tabs.setTabVisible(self.tabs.count() - 1, any(map(has_safeguards, history)))
         if self.fsc.parent() is page:
             self._draw_history(self.fsc, history, iteration)
+        elif self.denoiser.parent() is page:
+            self._draw_history(self.denoiser, history, iteration)
         elif self.progress.parent() is page:
             self._draw_history(self.progress, history, None if self.slider.following else iteration)
         else:
             self._draw_directions(iteration)
 
     def _draw_history(
-        self, plot: FscHistoryPlot | ProgressPlots, history: Sequence[dict[str, Any]], shown: int | None
+        self,
+        plot: FscHistoryPlot | ProgressPlots | SafeguardsPlot,
+        history: Sequence[dict[str, Any]],
+        shown: int | None,
     ) -> None:
         state = (shown, [(figures["iteration"], figures.get("seconds_in_all")) for figures in history])
         if self._drawn.get(plot) != state:

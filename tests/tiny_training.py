@@ -43,9 +43,10 @@ class TinyBlocks(TrainingBlocks):
         signal, *noise = (torch.randn((EDGE,) * 3, generator=generator) for _ in range(3))
         target = signal if key[1] else signal + noise[1]
         mask = (signal > 0).float()
-        return PreparedVolume(signal + noise[0], torch.ones_like(signal), target, mask, torch.ones_like(signal))
+        ones, resolution = torch.ones_like(signal), torch.tensor(6.0)
+        return PreparedVolume(signal + noise[0], ones, target, mask, ones, resolution)
 
     def cut(self, index: int, volume: PreparedVolume) -> Example:
         shift = int(np.random.default_rng([self.seed, index]).integers(EDGE))
         block, local_std, target, mask = (part.roll(shift, 0) for part in volume.parts()[:4])
-        return block, local_std, target, mask
+        return block, local_std, target, mask, volume.resolution

@@ -137,7 +137,7 @@ def test_blocks_come_from_the_volume_in_all_orientations(pair):
 
 def test_all_parts_of_a_block_are_turned_alike(pair):
     made = prepare_volume(pair, rng(3), clean_targets=False)
-    same = PreparedVolume(made.inputs, made.inputs, made.inputs, made.inputs[0], made.sphere)
+    same = PreparedVolume(made.inputs, made.inputs, made.inputs, made.inputs[0], made.sphere, made.resolution)
     generator = rng(1)
     for _ in range(12):
         block = cut_block(same, generator)

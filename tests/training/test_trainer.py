@@ -20,7 +20,7 @@ def batch(seed: int, *, broken: bool = False):
     signal = torch.randn(SHAPE, generator=generator)
     blocks, targets = (signal + 0.5 * torch.randn(SHAPE, generator=generator) for _ in range(2))
     masks = (signal > 0).float()
-    return blocks * (math.nan if broken else 1), torch.ones(SHAPE), targets, masks
+    return blocks * (math.nan if broken else 1), torch.ones(SHAPE), targets, masks, torch.full((2,), 6.0)
 
 
 def trainer(dropout: float = 0.3, decay: float = 0.9, seed: int = 1) -> Trainer:
@@ -142,7 +142,7 @@ def test_a_gradient_that_is_no_number_is_skipped_and_ten_in_a_row_are_an_error()
 
 def test_recycling_feeds_the_network_its_own_output():
     training = trainer(dropout=0.0)
-    blocks, local_std, _, _ = batch(0)
+    blocks, local_std, *_ = batch(0)
     with torch.no_grad():
         once = training.network(blocks, local_std).blocks
         twice = training.network(once, local_std).blocks

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -32,6 +32,7 @@ from blushcore.protocol import (
 )
 from blushcore.simulation import ModelEntry, read_model_table
 from blushcore.training.batches import BatchStream
+from blushcore.training.loss import Loss
 from blushcore.training.samples import BLOCKS_PER_VOLUME, Example, SimulatedPairs, TrainingBlocks
 from blushcore.training.trainer import Schedule, Trainer, draw_recycles, new_network
 
@@ -212,7 +213,7 @@ class _Training:
         self._seconds_a_step = math.nan
         self._rate = 0.0
         self._validation: list[Example] = []
-        self._recent: list[tuple[float, float]] = []
+        self._recent: list[list[float]] = []
 
     def prepare_validation(self, control: Control) -> Iterator[Event]:
         """Make a fixed set of blocks of validation models with noise-free targets."""
@@ -237,7 +238,7 @@ class _Training:
         schedule = Schedule(params.learning_rate, params.last_learning_rate, params.warmup_steps)
         self._rate = schedule.rate(step, self._fraction_done())
         loss = self.trainer.train_step(batch, self._rate, recycles)
-        self._recent.append((float(loss.density), float(loss.mask)))
+        self._recent.append([float(part) for part in loss])
 
     def spend(self, seconds: float) -> None:
         """Count the time that a step took, the wait for its batch included."""
@@ -270,19 +271,15 @@ class _Training:
     def report(self, *, validate: bool = True) -> dict[str, Any]:
         """Return the figures since the last report, with the validation loss of the averaged weights."""
         # The loss of a skipped step is no number.
-        losses = np.array([pair for pair in self._recent if np.isfinite(pair).all()]).reshape(-1, 2)
+        losses = [values for values in self._recent if np.isfinite(values).all()]
         self._recent = []
-        figures: dict[str, Any] = {}
-        if len(losses):
-            figures["density_loss"], figures["mask_loss"] = (float(mean) for mean in losses.mean(0))
+        figures: dict[str, Any] = _figures(losses, "") if losses else {}
         if validate and self._validation:
             began = time.monotonic()
             scores = [self.trainer.validation_loss(batch) for batch in self._validation]
             self.seconds += time.monotonic() - began
             sizes = [len(batch[0]) for batch in self._validation]
-            for name in ("density", "mask"):
-                values = [float(getattr(score, name)) for score in scores]
-                figures[f"validation_{name}_loss"] = float(np.average(values, weights=sizes))
+            figures |= _figures([[float(part) for part in score] for score in scores], "validation_", sizes)
         return {
             **figures,
             "learning_rate": self._rate,
@@ -327,6 +324,20 @@ class _Training:
         if self.params.time_budget is None:
             return by_steps
         return max(by_steps, self.seconds / (60 * self.params.time_budget))
+
+
+def _figures(
+    losses: Sequence[Sequence[float]], prefix: str, sizes: Sequence[int] | None = None
+) -> dict[str, float]:
+    """Return means over batches: of what is minimised, and of what the FSC gains by the network."""
+    means = np.average(np.array(losses, dtype=float), axis=0, weights=sizes).tolist()
+    mean = dict(zip(Loss._fields, means, strict=True))
+    return {
+        f"{prefix}density_loss": mean["density"],
+        f"{prefix}mask_loss": mean["mask"],
+        f"{prefix}fsc": mean["agreement"],
+        f"{prefix}fsc_gain": mean["agreement"] - mean["agreement_before"],
+    }
 
 
 def _models(params: TrainParameters, split: Literal["train", "validation"]) -> list[ModelEntry]:

@@ -21,6 +21,8 @@ from blushcore.volumes.masks import soft_sphere
 _SOLVENT_LOWPASS_ANGSTROM = 15.0
 """h: outside the mask the target keeps only what is coarser than this."""
 _SPHERE_EDGE_ANGSTROM = 10.0
+_TARGET_EDGE = 0.7
+"""Targets are damped to one half at this multiple of the resolution (Å)."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +52,12 @@ class PreparedVolume:
     targets: Tensor
     mask: Tensor
     sphere: Tensor
+    resolution: Tensor
+    """Å, a scalar."""
 
     def parts(self) -> tuple[Tensor, ...]:
         """Return the tensors in order: what another process needs to build it again."""
-        return self.inputs, self.local_std, self.targets, self.mask, self.sphere
+        return self.inputs, self.local_std, self.targets, self.mask, self.sphere, self.resolution
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,8 @@ class Block:
     local_std: Tensor
     target: Tensor
     mask: Tensor
+    resolution: Tensor
+    """Of its volume, Å, a scalar."""
 
 
 def prepare_volume(pair: HalfMapPair, generator: np.random.Generator, *, clean_targets: bool) -> PreparedVolume:
@@ -104,6 +110,7 @@ def prepare_volume(pair: HalfMapPair, generator: np.random.Generator, *, clean_t
         torch.stack(targets).to(half),
         (pair.mask * sphere).to(half),
         sphere.to(half),
+        torch.tensor(pair.resolution, dtype=torch.float32),
     )
 
 
@@ -125,8 +132,11 @@ def cut_block(volume: PreparedVolume, generator: np.random.Generator) -> Block:
         break
     k = int(generator.integers(2))
     turn = CUBE_ROTATIONS[generator.integers(len(CUBE_ROTATIONS))]
-    parts = (volume.inputs[k], volume.local_std[k], volume.targets[k], volume.mask)
-    return Block(*(turned(part[window], turn).float().contiguous() for part in parts))
+    block, local_std, target, mask = (
+        turned(part[window], turn).float().contiguous()
+        for part in (volume.inputs[k], volume.local_std[k], volume.targets[k], volume.mask)
+    )
+    return Block(block, local_std, target, mask, volume.resolution)
 
 
 def draw_filters(
@@ -139,26 +149,27 @@ def draw_filters(
 
     Both are Gaussians with axes of their own; the target's is nowhere sharper. Some inputs are not filtered but
     cut off sharply beyond the resolution, as the reconstructions within a refinement are, and some are
-    sharpened. Targets end about the resolution: what no input could tell would only add noise to the gradient.
+    sharpened. Targets fade beyond the resolution, where the noise of the other half is all they hold; they keep
+    what is up to it, or the network learns to smooth.
     """
     kind = generator.random()
     stretch = np.exp(generator.normal(0, 0.15, 3))
-    if kind < 0.4:
+    if kind < 0.3:
         edges = resolution * np.exp(generator.uniform(np.log(0.5), np.log(1.3))) * stretch
         frame = random_rotation(generator)
         input_filter = _anisotropic_gaussian(wave_vector, edges, frame)
-        edges = np.maximum(edges, 0.95 * resolution) * generator.uniform(1.0, 1.15, 3)
+        edges = np.maximum(edges, _TARGET_EDGE * resolution) * generator.uniform(1.0, 1.1, 3)
         target_filter = _anisotropic_gaussian(wave_vector, edges, frame)
     else:
         input_filter = torch.ones_like(frequency)
-        edges = resolution * generator.uniform(0.85, 1.05) * stretch
+        edges = _TARGET_EDGE * resolution * stretch
         target_filter = _anisotropic_gaussian(wave_vector, edges, random_rotation(generator))
-    if 0.3 < kind < 0.75:
+    if 0.2 < kind < 0.6:
         cut = (1 / resolution) * generator.uniform(1.05, 1.8)
         width = 2 / (frequency.shape[0] * VOXEL_SIZE_ANGSTROM)
         edge = 0.5 + 0.5 * torch.cos(math.pi * ((frequency - cut) / width).clamp(0, 1))
         input_filter, target_filter = input_filter * edge, target_filter * edge
-    if generator.random() < 0.4:
+    if generator.random() < 0.3:
         # Sharpened to no more than 20× between the origin and a little beyond the resolution.
         limit = 1.2 / resolution
         exponent = generator.uniform(0, math.log(20)) / limit**2
@@ -170,8 +181,8 @@ def draw_filters(
 def _coloured_noise(
     volume: Tensor, frequency: Tensor, generator: np.random.Generator, torch_generator: torch.Generator
 ) -> Tensor | float:
-    """e: noise of a random spectrum and level, in a third of the inputs."""
-    if generator.random() > 0.33:
+    """e: noise of a random spectrum and level, in a fifth of the inputs."""
+    if generator.random() > 0.2:
         return 0.0
     slope = generator.uniform(-1.0, 1.0)
     white = torch.randn(volume.shape, generator=torch_generator)

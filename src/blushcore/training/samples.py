@@ -25,8 +25,10 @@ from blushcore.simulation import (
 from blushcore.simulation.structures import atom_positions
 from blushcore.training.augmentation import HalfMapPair, PreparedVolume, cut_block, prepare_volume
 
-Example: TypeAlias = tuple[Tensor, Tensor, Tensor, Tensor]
-"""Block, its local standard deviation, target and mask, float32 64³ each; of a batch ``(b, 64, 64, 64)``."""
+Example: TypeAlias = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+"""Block, its local standard deviation, target and mask, float32 64³ each, and the resolution in Å.
+
+Of a batch they are ``(b, 64, 64, 64)`` and ``(b,)``."""
 PairSource: TypeAlias = Callable[[np.random.Generator], HalfMapPair]
 """Draws a pair of half-maps; the same state of the generator gives the same pair."""
 VolumeKey: TypeAlias = tuple[int, bool]
@@ -139,7 +141,7 @@ class TrainingBlocks:
         """Cut an example out of its volume."""
         generator, _ = self._begin(index)
         block = cut_block(volume, generator)
-        return block.input, block.local_std, block.target, block.mask
+        return block.input, block.local_std, block.target, block.mask, block.resolution
 
     def is_past(self, key: VolumeKey, index: int) -> bool:
         """Whether no example from `index` on is cut out of a volume."""

@@ -19,6 +19,8 @@ from blushcore.training.loss import Loss, noise2noise_loss
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from blushcore.training.samples import Example
+
 _LARGEST_GRADIENT = 1.0
 _BETAS = (0.9, 0.99)
 _TOO_MANY_SKIPPED = 10
@@ -110,7 +112,7 @@ class Trainer:
         self.network.load_state_dict(dict(weights))
         self.average.load_state_dict(dict(weights))
 
-    def train_step(self, batch: tuple[Tensor, Tensor, Tensor, Tensor], rate: float, recycles: int) -> Loss:
+    def train_step(self, batch: Example, rate: float, recycles: int) -> Loss:
         """Do one step on (blocks, local std, targets, masks), each ``(b, z, y, x)``.
 
         Parameters
@@ -128,7 +130,9 @@ class Trainer:
         BlushError
             When ten gradients in a row were no numbers.
         """
-        blocks, local_std, targets, masks = (part.to(self.device, non_blocking=True) for part in batch)
+        blocks, local_std, targets, masks, resolutions = (
+            part.to(self.device, non_blocking=True) for part in batch
+        )
         seen = blocks
         self.network.train()
         with self._own_randomness():
@@ -137,7 +141,7 @@ class Trainer:
                     seen = self.network(seen, local_std).blocks
             with self._autocast():
                 denoised = self.network(seen, local_std)
-        loss = noise2noise_loss(denoised, blocks, targets, masks)
+        loss = noise2noise_loss(denoised, blocks, targets, masks, resolutions)
         self.optimiser.zero_grad(set_to_none=True)
         loss.total.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), _LARGEST_GRADIENT)
@@ -153,12 +157,12 @@ class Trainer:
         return Loss(*(part.detach() for part in loss))
 
     @torch.no_grad()
-    def validation_loss(self, batch: tuple[Tensor, Tensor, Tensor, Tensor]) -> Loss:
+    def validation_loss(self, batch: Example) -> Loss:
         """Loss of the averaged weights."""
-        blocks, local_std, targets, masks = (part.to(self.device) for part in batch)
+        blocks, local_std, targets, masks, resolutions = (part.to(self.device) for part in batch)
         with self._autocast():
             denoised = self.average(blocks, local_std)
-        return noise2noise_loss(denoised, blocks, targets, masks)
+        return noise2noise_loss(denoised, blocks, targets, masks, resolutions)
 
     def state(self) -> JobState:
         """Return everything needed to go on: weights, moving average and the optimiser's moments."""

@@ -2,8 +2,8 @@
 
 A map's power falls by a factor of a thousand between 30 and 5 Å, and beyond the resolution a half-map is noise
 alone. A plain square cares for the coarse shape; one that weights fine detail up cares for the noise beyond the
-resolution. Both make networks that smooth. So errors are counted in Fourier shells, each relative to what the input
-holds there, and the agreement with the target, which no damping of whole shells can raise, counts beside them.
+resolution. Both make networks that smooth. So errors are counted in Fourier shells, each relative to what the
+input holds there, and the agreement with the target, which no damping of whole shells can raise, counts beside.
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ def noise2noise_loss(
 ) -> Loss:
     """Compare what the network made of `blocks` with the targets, all ``(b, z, y, x)``.
 
-    Two terms judge the density. The squared error, shell by shell in units of the input's power there (any weight
+    Two terms judge the density. The squared error, shell by shell in units of the input's power there (a weight
     that does not know the target leaves the minimiser of the paper's plain square, the posterior mean, what it
-    is); and 1 − FSC of answer and target within the mask, which the posterior mean makes least too, but which
-    keeps its gradient where the answer is weak, as it is near the resolution. The noise of a noisy target is
-    independent of the answer: it lowers the FSC of all answers alike. The weight of the mask channel is
+    is); and 1 − FSC of answer and target within the mask, which the posterior mean makes about least too, but
+    which keeps its gradient where the answer is weak, as it is near the resolution. The noise of a noisy target
+    is independent of the answer: it lowers the FSC of all answers alike. The weight of the mask channel is
     unpublished; 0.1 is ours.
 
     Parameters
@@ -114,7 +114,7 @@ def _transform(volumes: Tensor) -> Tensor:
 
 
 def _shell_sums(one: Tensor, two: Tensor | None = None) -> Tensor:
-    """Σ Re F₁F₂* over each shell of transforms on the half grid, ``(b, n // 2 + 2)``; the last holds the corners."""
+    """Σ Re F₁F₂* over each shell, ``(b, n // 2 + 2)``, of transforms on the half grid; the corners are last."""
     other = one if two is None else two
     product = one.real * other.real + one.imag * other.imag
     shells, multiplicity = _half_grid(one.shape[1], one.device, product.dtype)

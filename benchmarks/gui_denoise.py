@@ -113,8 +113,9 @@ def instrument(clock: Callable[[], float]) -> Stopwatch:
     from napari.layers.base import Layer
 
     from napari_blush.background import Background
-    from napari_blush.denoise_layers import DenoiseLayers
-    from napari_blush.denoise_widget import DenoiseWidget
+    from napari_blush.denoise.chosen_maps import ChosenMaps
+    from napari_blush.denoise.layers import DenoiseLayers
+    from napari_blush.denoise.widget import DenoiseWidget
     from napari_blush.worker import WorkerClient
 
     watch = Stopwatch(clock)
@@ -122,7 +123,8 @@ def instrument(clock: Callable[[], float]) -> Stopwatch:
         (WorkerClient, ("_on_output",)),
         (Background, ("_deliver",)),
         (DenoiseLayers, ("update", "begin_preview")),
-        (DenoiseWidget, ("_look", "_apply_settings", "_on_preview", "denoise", "_on_maps_chosen")),
+        (DenoiseWidget, ("_look", "_apply_settings", "_on_preview", "denoise")),
+        (ChosenMaps, ("take",)),
     ):
         for name in names:
             watch.ours(owner, name)
@@ -167,7 +169,7 @@ def measure(n: int, weights: str | None, device: str, clock: Callable[[], float]
 
     ready: list[Any] = []
     widget.session.prepared.connect(ready.append)
-    widget.form.set_value(DenoiseSettings(weights=weights, device=device))
+    widget.panels.form.set_value(DenoiseSettings(weights=weights, device=device))
     widget._apply_settings()
     until(lambda: bool(ready))
     volume = Volume(half_map(n), (VOXEL_SIZE_ANGSTROM,) * 3)
@@ -199,7 +201,7 @@ def measure(n: int, weights: str | None, device: str, clock: Callable[[], float]
     until(lambda: widget.session.state == "done" and widget.layers.result is not None)
     figures["whole map (s)"] = time.perf_counter() - begin
     for strength in (0.75, 0.5, 1.0):
-        widget.display.strength.setValue(strength)
+        widget.panels.display.strength.setValue(strength)
         begin = time.perf_counter()
         until(lambda begin=begin: time.perf_counter() - begin > 0.5)
     own = np.array([seconds for seconds, _ in watch.own]) * 1e3

@@ -59,7 +59,7 @@ class Stage:
 
     def open_demo_maps(self) -> None:
         """Click on *Demo half-maps*, and wait until they can be denoised."""
-        self.widget.status.sample_button.click()
+        self.widget.panels.status.sample_button.click()
         self.until(lambda: self.session.state == "ready")
 
     def denoise(self) -> None:
@@ -67,7 +67,7 @@ class Stage:
         known = len(self.session.history)
         fsc: list[Any] = []
         self.session.fsc_came.connect(fsc.append)
-        self.widget.denoise_button.click()
+        self.widget.panels.denoise_button.click()
         self.until(lambda: self.session.state in ("done", "failed") and (bool(fsc) or not self._has_halves))
         if self.session.failure is not None:
             raise SystemExit(str(self.session.failure))

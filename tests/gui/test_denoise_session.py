@@ -40,7 +40,7 @@ def worker(qapp, tmp_path):
 @pytest.fixture
 def session(worker) -> Iterator:
     from napari_blush.background import Background
-    from napari_blush.denoise_session import DenoiseSession
+    from napari_blush.denoise.session import DenoiseSession
 
     session = DenoiseSession(worker, Background())
     session.seen = []
@@ -49,7 +49,7 @@ def session(worker) -> Iterator:
     worker.died.connect(session.on_death)
     session.warm_up()
     yield session
-    results = session._results_folder
+    results = session._store.folder
     session.close()
     assert not worker.is_running
     assert not results.exists()

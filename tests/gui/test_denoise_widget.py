@@ -31,7 +31,7 @@ def open_widget(make_viewer: Callable[..., Any], tmp_path: Path) -> Iterator[Cal
     made = []
 
     def open_one(worker: Any = None) -> tuple[Any, Any]:
-        from napari_blush.denoise_widget import DenoiseWidget
+        from napari_blush.denoise.widget import DenoiseWidget
 
         viewer = make_viewer()
         bare = getattr(viewer, "__wrapped__", viewer)
@@ -42,11 +42,11 @@ def open_widget(make_viewer: Callable[..., Any], tmp_path: Path) -> Iterator[Cal
 
     yield open_one
     for widget in made:
-        results = widget.session._results_folder
+        results = widget.session._store.folder
         widget.shut_down()
         widget.shut_down()
         assert not widget._settle.isActive()
-        assert not widget._follow.isActive()
+        assert not widget._follower.is_waiting
         assert not widget._worker.is_running
         assert not results.exists()
 
@@ -88,23 +88,23 @@ def test_every_control_says_what_it_is_for(open_widget, silent):
 
 def test_the_states_have_their_looks(open_widget, silent):
     viewer, widget = open_widget(silent)
-    status = widget.status
+    status = widget.panels.status
     assert status.title.text() == "No map yet"
     assert visible(status.open_button, status.sample_button, status.bar) == [True, True, False]
     assert not status.picture.isHidden()
     assert not status.picture.pixmap().isNull()
-    assert not widget.denoise_button.isEnabled()
+    assert not widget.panels.denoise_button.isEnabled()
     add_map(viewer, blob())
     assert status.title.text() == "Reading the map"
     assert visible(status.open_button, status.bar, status.picture) == [False, True, False]
     silent.answer_loads(60.0)
     assert status.title.text() == "Ready"
-    assert widget.denoise_button.isEnabled()
-    assert widget.form.value().diameter == 60  # the estimate
-    widget.denoise_button.click()
+    assert widget.panels.denoise_button.isEnabled()
+    assert widget.panels.form.value().diameter == 60  # the estimate
+    widget.panels.denoise_button.click()
     assert status.title.text() == "Denoising"
     assert visible(status.cancel_button, status.bar) == [True, True]
-    assert not widget.denoise_button.isEnabled()
+    assert not widget.panels.denoise_button.isEnabled()
     status.cancel_button.click()
     assert status.title.text() == "Cancelled"
     assert status.property("tone") == "idle"
@@ -124,15 +124,15 @@ def test_the_states_have_their_looks(open_widget, silent):
 def test_a_map_without_voxel_size_is_asked_about(open_widget, silent):
     viewer, widget = open_widget(silent)
     layer = add_map(viewer, blob(), units=("pixel",) * 3, scale=(1, 1, 1))
-    assert widget.inputs.voxel_size.text() == "not set"
-    assert widget.status.title.text() == "What is the voxel size?"
+    assert widget.panels.inputs.voxel_size.text() == "not set"
+    assert widget.panels.status.title.text() == "What is the voxel size?"
     assert not silent.asked(Load)
-    widget.inputs.voxel_size.setValue(2.25)
+    widget.panels.inputs.voxel_size.setValue(2.25)
     silent.answer_loads()
     assert widget.session.sources[0].voxel_size == (2.25,) * 3
     assert tuple(layer.scale) == (2.25,) * 3
     assert [str(unit) for unit in layer.units] == ["angstrom"] * 3
-    assert widget.inputs.size_label.text() == "32 × 32 × 32 voxels · 72 Å box"
+    assert widget.panels.inputs.size_label.text() == "32 × 32 × 32 voxels · 72 Å box"
 
 
 def test_the_scale_bar_is_in_angstrom_and_then_the_users(open_widget, silent):
@@ -144,7 +144,7 @@ def test_the_scale_bar_is_in_angstrom_and_then_the_users(open_widget, silent):
     assert bar.visible
     assert {str(unit) for layer in viewer.layers for unit in layer.units} == {"angstrom"}
     bar.visible = False
-    widget.inputs.choose(add_map(viewer, blob(1), "other"))
+    widget.panels.inputs.choose(add_map(viewer, blob(1), "other"))
     silent.answer_loads()
     assert not bar.visible
 
@@ -153,34 +153,34 @@ def test_the_circle_and_the_form_are_one(open_widget, silent):
     viewer, widget = open_widget(silent)
     add_map(viewer, blob())
     silent.answer_loads(60.0)
-    circle = widget._circle
+    circle = widget.panels.diameter.circle
     assert circle.diameter == 60
     circle.diameter = 33.34  # as a drag does
-    assert widget.form.value().diameter == 33.3
-    widget.form.set_value(DenoiseSettings(diameter=40))
+    assert widget.panels.form.value().diameter == 33.3
+    widget.panels.form.set_value(DenoiseSettings(diameter=40))
     assert circle.diameter == 40
-    widget.circle_box.setChecked(False)
+    widget.panels.diameter.circle_box.setChecked(False)
     assert not circle.visible
     # The user's diameter stays with another map; the estimate can be had again.
     other = add_map(viewer, blob(1), "other")
-    widget.inputs.choose(other)
+    widget.panels.inputs.choose(other)
     silent.answer_loads(55.0)
-    assert widget.form.value().diameter == 40
-    widget.estimate_button.click()
-    assert widget.form.value().diameter == 55
+    assert widget.panels.form.value().diameter == 40
+    widget.panels.diameter.estimate_button.click()
+    assert widget.panels.form.value().diameter == 55
 
 
 def test_what_there_is_to_choose_from_and_the_memory_it_takes(open_widget, silent):
     _, widget = open_widget(silent)
     silent.describe(peak=3 << 30)
-    weights = widget.form.control("weights")
+    weights = widget.panels.form.control("weights")
     assert [weights.itemText(i) for i in range(weights.count())] == ["first (default)", "second", "a file …"]
-    device = widget.form.control("device")
+    device = widget.panels.form.control("device")
     assert [device.itemText(i) for i in range(3)] == ["automatic: cuda:0", "cuda:0: NVIDIA H200", "cpu: EPYC"]
-    assert widget.memory_label.text() == "NVIDIA H200: needs up to 3.0 GiB, 8.0 GiB free"
-    assert widget.memory_label.objectName() == "blushHint"
+    assert widget.panels.memory.text() == "NVIDIA H200: needs up to 3.0 GiB, 8.0 GiB free"
+    assert widget.panels.memory.objectName() == "blushHint"
     silent.describe(peak=3 << 30, free=2 << 30)
-    assert widget.memory_label.objectName() == "blushWarning"
+    assert widget.panels.memory.objectName() == "blushWarning"
 
 
 def test_the_slice_in_view_is_followed(open_widget, silent):
@@ -194,13 +194,13 @@ def test_the_slice_in_view_is_followed(open_widget, silent):
     assert (request.mode, request.focus.axis) == ("preview", 0)
     for index in (3, 4, 5):
         viewer.dims.set_current_step(0, index)
-    wait_until(lambda: widget.session._focus.index == 5)
+    wait_until(lambda: widget.session._work._focus.index == 5)
     viewer.dims.order = (2, 0, 1)
     viewer.dims.set_current_step(2, 7)
-    wait_until(lambda: (widget.session._focus.axis, widget.session._focus.index) == (2, 7))
+    wait_until(lambda: (widget.session._work._focus.axis, widget.session._work._focus.index) == (2, 7))
     viewer.dims.ndisplay = 3
-    wait_until(lambda: widget.session._focus is None)
-    assert "look at one in 2D" in widget.status.text.text()
+    wait_until(lambda: widget.session._work._focus is None)
+    assert "look at one in 2D" in widget.panels.status.text.text()
 
 
 def test_pictures_go_into_one_layer_in_place(open_widget, silent):
@@ -210,7 +210,7 @@ def test_pictures_go_into_one_layer_in_place(open_widget, silent):
     source = blob()
     add_map(viewer, source)
     silent.answer_loads()
-    widget.display.set_mode("result")
+    widget.panels.display.set_mode("result")
     widget.preview(True)
     work = silent.asked(Denoise)[-1].id
 
@@ -235,20 +235,20 @@ def test_pictures_go_into_one_layer_in_place(open_widget, silent):
     data = layer.data
     assert data[15, 0, 0] == 15
     np.testing.assert_array_equal(data[14], source.data[14])
-    assert widget.status.title.text() == "Preview · approximate"
+    assert widget.panels.status.title.text() == "Preview · approximate"
     picture(16, 2)
-    assert widget.status.title.text() == "Preview · this slice is final"
+    assert widget.panels.status.title.text() == "Preview · this slice is final"
     assert widget.layers.denoised.data is data
     assert data[16, 0, 0] == 18
     assert "preview" in layer.name
     np.testing.assert_array_equal(source.data, blob().data)  # the input is nobody's canvas
     viewer.layers.remove(layer)
     assert widget.session.state == "ready"  # nobody computes what is shown nowhere
-    assert not widget.preview_button.isChecked()
+    assert not widget.panels.preview_button.isChecked()
 
 
 def test_slice_in_view_of_moved_and_rolled_maps(make_viewer):
-    from napari_blush.view_focus import slice_in_view
+    from napari_blush.denoise.view_focus import slice_in_view
 
     viewer = make_viewer()
     volume = blob(n=16, size=2.0)
@@ -280,8 +280,8 @@ def test_files_that_are_dropped_are_opened_and_chosen(open_widget, silent, tmp_p
     actions, button = Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton
     widget.dropEvent(QDropEvent(QPointF(5, 5), actions, mime, button, Qt.KeyboardModifier.NoModifier))
     wait_until(lambda: len(viewer.layers) == 2)
-    assert widget.inputs.map_layer.name == "half1"
-    assert widget.inputs.half_layer.name == "half2"
+    assert widget.panels.inputs.map_layer.name == "half1"
+    assert widget.panels.inputs.half_layer.name == "half2"
     assert widget.session.names == ("half1", "half2")
 
 
@@ -294,12 +294,12 @@ def test_from_a_map_to_a_saved_result(open_widget, random_weights, tmp_path):
     from worker_stand_ins import pump, wait_until
 
     from blushcore.denoiser import Denoiser, denoise_map
-    from napari_blush.layers.maps import METADATA, find_map
+    from napari_blush.layers.maps import METADATA
 
     viewer, widget = open_widget()
     session, layers = widget.session, widget.layers
     settings = DenoiseSettings(diameter=40, weights=str(random_weights), device="cpu", precision="float32")
-    widget.form.set_value(settings)
+    widget.panels.form.set_value(settings)
     source = blob()
     source_layer = add_map(viewer, source)
     wait_until(lambda: session.state == "ready")
@@ -320,16 +320,16 @@ def test_from_a_map_to_a_saved_result(open_widget, random_weights, tmp_path):
     wait_until(lambda: pictures[-1].index == 5)
     np.testing.assert_allclose(layer.data[5], expected[5], **close)
 
-    widget.denoise_button.click()
+    widget.panels.denoise_button.click()
     wait_until(lambda: session.state == "done" and layers.result is not None and "preview" not in layer.name)
     assert layers.denoised == layer  # the same, updated
     np.testing.assert_allclose(layer.data, expected, **close)
     record = layer.metadata[METADATA]["denoising"]
     assert record["figures"]["weights_sha256"] == denoiser.info.sha256
-    assert widget.status.title.text() == "Done"
+    assert widget.panels.status.title.text() == "Done"
     assert tuple(str(unit) for unit in layer.units) == ("angstrom",) * 3
 
-    widget.display.strength.setValue(0.5)
+    widget.panels.display.strength.setValue(0.5)
     halfway = (source.data + expected) / 2
     wait_until(lambda: np.allclose(layer.data, halfway, atol=1e-3))
     assert layer.metadata[METADATA]["denoising"]["strength"] == 0.5
@@ -338,32 +338,32 @@ def test_from_a_map_to_a_saved_result(open_widget, random_weights, tmp_path):
     wait_until(target.exists)
     np.testing.assert_allclose(read_map(target).data, halfway, **close)
 
-    widget.display.set_mode("difference")
-    widget.display.solvent_mask.setChecked(True)
-    wait_until(lambda: find_map(viewer, layers._key("mask")) is not None)
-    difference = find_map(viewer, layers._key("difference"))
+    widget.panels.display.set_mode("difference")
+    widget.panels.display.solvent_mask.setChecked(True)
+    wait_until(lambda: layers._own.find("mask") is not None)
+    difference = layers._own.find("difference")
     np.testing.assert_allclose(difference.data, (expected - source.data) / 2, **close)
     assert difference.contrast_limits[0] == -difference.contrast_limits[1]
     assert layers.split is None
 
     # Another diameter: a second result, in the same layers; the first one beside it.
     count = len(viewer.layers)
-    widget.form.set_value(settings.replace(diameter=25))
-    widget.denoise_button.click()
+    widget.panels.form.set_value(settings.replace(diameter=25))
+    widget.panels.denoise_button.click()
     wait_until(lambda: len(session.history) == 2 and layers.result is session.history[1])
     pump(0.2)
     assert len(viewer.layers) == count
     assert layers.denoised == layer
     first, second = session.history
-    assert widget.history.selected is second
+    assert widget.panels.history.selected is second
     widget.show_result(first)
     wait_until(lambda: layer.metadata[METADATA]["denoising"]["settings"]["diameter"] == 40)
-    widget.display.set_mode("split")
-    widget._want(compare_with=second)
+    widget.panels.display.set_mode("split")
+    widget.layers.want(compare_with=second)
     wait_until(lambda: layers.split is not None and layers.split.before != source_layer)
     assert layers.split.before.name == "map denoised (#2)"
     widget.apply_record(layer.metadata[METADATA]["denoising"])
-    assert widget.form.value() == settings
+    assert widget.panels.form.value() == settings
 
     pid, folder = widget._worker.pid, widget._worker.folder
     widget.shut_down()
@@ -392,9 +392,9 @@ def test_three_clicks_from_the_menu_to_a_denoised_map(make_viewer, monkeypatch, 
     widget = window.dock_widgets["Denoise map (Blush)"]
     widget = getattr(widget, "__wrapped__", widget)
     try:
-        widget.status.sample_button.click()
+        widget.panels.status.sample_button.click()
         wait_until(lambda: widget.session.state == "ready")
-        widget.denoise_button.click()
+        widget.panels.denoise_button.click()
         wait_until(lambda: "demo half 1 denoised" in viewer.layers and widget.layers.split is not None)
         assert widget.session.state == "done"
         name = "demo half 1"
@@ -408,39 +408,43 @@ def test_a_killed_worker_is_told_and_restarted(open_widget, random_weights):
     from worker_stand_ins import wait_until
 
     viewer, widget = open_widget()
-    widget.form.set_value(DenoiseSettings(weights=str(random_weights), device="cpu", precision="float32"))
+    widget.panels.form.set_value(
+        DenoiseSettings(weights=str(random_weights), device="cpu", precision="float32")
+    )
     add_map(viewer, blob())
     wait_until(lambda: widget.session.state == "ready")
-    widget.denoise_button.click()
+    widget.panels.denoise_button.click()
     first = widget._worker.pid
     os.kill(first, signal.SIGKILL)
     wait_until(lambda: widget.session.state == "failed")
-    assert "killed or crashed" in widget.status.title.text()
-    assert not widget.status.restart_button.isHidden()
-    widget.status.restart_button.click()
+    assert "killed or crashed" in widget.panels.status.title.text()
+    assert not widget.panels.status.restart_button.isHidden()
+    widget.panels.status.restart_button.click()
     wait_until(lambda: widget.session.state == "ready")
     assert widget._worker.pid != first
-    widget.denoise_button.click()
+    widget.panels.denoise_button.click()
     wait_until(lambda: widget.session.state == "done")
 
 
 def test_two_halves_show_their_fsc(open_widget, random_weights):
     from worker_stand_ins import wait_until
 
-    from napari_blush.denoise_widget import FSC_WARNING
+    from napari_blush.denoise.fsc_section import FSC_WARNING
 
     viewer, widget = open_widget()
-    widget.form.set_value(DenoiseSettings(weights=str(random_weights), device="cpu", precision="float32"))
+    widget.panels.form.set_value(
+        DenoiseSettings(weights=str(random_weights), device="cpu", precision="float32")
+    )
     halves = [add_map(viewer, blob(seed), f"half{seed + 1}") for seed in range(2)]
-    widget.inputs.choose(*halves)
+    widget.panels.inputs.choose(*halves)
     wait_until(lambda: widget.session.state == "ready")
-    widget.denoise_button.click()
-    wait_until(lambda: widget.fsc_plot is not None)
-    names = [curve.name for curve in widget.fsc_plot.curves]
+    widget.panels.denoise_button.click()
+    wait_until(lambda: widget.panels.fsc.plot is not None)
+    names = [curve.name for curve in widget.panels.fsc.plot.curves]
     assert names == ["after denoising", "half-maps as given"]
-    assert widget.fsc_plot._warning.text() == FSC_WARNING
-    assert "half-maps as given" in widget.fsc_plot._readout.text()
-    assert "after denoising" not in widget.fsc_plot._readout.text()  # no resolution is claimed of it
-    assert not widget.fsc_section.isHidden()
+    assert widget.panels.fsc.plot._warning.text() == FSC_WARNING
+    assert "half-maps as given" in widget.panels.fsc.plot._readout.text()
+    assert "after denoising" not in widget.panels.fsc.plot._readout.text()  # no resolution is claimed of it
+    assert not widget.panels.fsc.isHidden()
     wait_until(lambda: "half2 denoised" in viewer.layers)
     assert not viewer.layers["half2 denoised"].visible

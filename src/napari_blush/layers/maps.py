@@ -19,7 +19,7 @@ More can be added by whoever makes the layer: the parameters behind a result, fo
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -38,8 +38,32 @@ METADATA = "blush"
 AXES = ("z", "y", "x")
 
 
+class PlacedMap(Protocol):
+    """What a layer needs of a map: a `Volume` has it, and so have maps whose values are made when looked at."""
+
+    @property
+    def data(self) -> Any:
+        """Values ``[z, y, x]``: an array, or what can be indexed like one."""
+        ...
+
+    @property
+    def voxel_size(self) -> tuple[float, float, float]:
+        """Å along (z, y, x)."""
+        ...
+
+    @property
+    def header(self) -> MapHeader:
+        """What a saved copy keeps."""
+        ...
+
+    @property
+    def position(self) -> tuple[float, float, float]:
+        """Position of voxel (0, 0, 0) in Å."""
+        ...
+
+
 def map_arguments(
-    volume: Volume,
+    volume: PlacedMap,
     *,
     name: str,
     voxel_size_known: bool = True,
@@ -79,7 +103,7 @@ def map_arguments(
     }
 
 
-def _placement(volume: Volume, voxel_size_known: bool) -> dict[str, Any]:
+def _placement(volume: PlacedMap, voxel_size_known: bool) -> dict[str, Any]:
     if not voxel_size_known:
         return {"scale": (1.0,) * 3, "translate": (0.0,) * 3, "units": (PIXEL,) * 3}
     return {"scale": volume.voxel_size, "translate": volume.position, "units": (ANGSTROM,) * 3}
@@ -88,7 +112,7 @@ def _placement(volume: Volume, voxel_size_known: bool) -> dict[str, Any]:
 def add_or_update_map(
     viewer: ViewerModel,
     key: str,
-    volume: Volume,
+    volume: PlacedMap,
     *,
     name: str,
     colormap: str = "gray",
@@ -194,7 +218,7 @@ def volume_of(layer: Image) -> Volume:
     Raises
     ------
     BlushError
-        If the layer is not a three-dimensional map of real numbers, or in pixels.
+        If the layer is not a three-dimensional map of real numbers, in pixels, or turned.
     """
     state = {
         "name": layer.name,
@@ -203,6 +227,9 @@ def volume_of(layer: Image) -> Volume:
         "units": layer.units,
         "metadata": layer.metadata,
         "rgb": layer.rgb,
+        "rotate": layer.rotate,
+        "shear": layer.shear,
+        "affine": layer.affine.affine_matrix,
     }
     return volume_from(layer.data[0] if layer.multiscale else layer.data, state)
 
@@ -230,6 +257,11 @@ def volume_from(data: Any, state: Mapping[str, Any]) -> Volume:
             "Set its voxel size in Å (Plugins > Blush > Denoise map asks for it).",
         )
     voxel_size = (size[0], size[1], size[2])
+    if not all(np.isfinite(edge) and edge > 0 for edge in voxel_size) or not _is_upright(state):
+        raise BlushError(
+            f"{name} is mirrored, turned or sheared in the viewer; a map cannot be.",
+            "Give the layer a positive scale, and neither rotation nor shear.",
+        )
     place = lengths_in_angstrom(state.get("translate", (0.0,) * 3), units) or (0.0,) * 3
     header: MapHeader = (state.get("metadata") or {}).get(METADATA, {}).get("header", MapHeader())
     values = np.ascontiguousarray(np.asarray(data), dtype=np.float32)
@@ -238,3 +270,12 @@ def volume_from(data: Any, state: Mapping[str, Any]) -> Volume:
         moved = replace(header, origin=(place[0], place[1], place[2]), start=(0, 0, 0))
         volume = replace(volume, header=moved)
     return volume
+
+
+def _is_upright(state: Mapping[str, Any]) -> bool:
+    """Whether a layer's axes are those of the world."""
+    for name in ("rotate", "affine"):
+        matrix = np.asarray(state.get(name, 1.0), dtype=np.float64)
+        if matrix.ndim == 2 and not np.allclose(matrix, np.eye(len(matrix)), atol=1e-6):
+            return False
+    return bool(np.allclose(np.asarray(state.get("shear", 0.0), dtype=np.float64), 0.0))

@@ -43,3 +43,17 @@ def lengths_in_angstrom(lengths: Sequence[float], units: Sequence[Any]) -> tuple
 def voxel_size_of(layer: Layer) -> tuple[float, ...] | None:
     """Return a layer's voxel size in Å along its axes; None where it is unset, that is, in pixels."""
     return lengths_in_angstrom(layer.scale, layer.units)
+
+
+def show_in_angstrom(layer: Layer) -> None:
+    """Give a layer in another unit of length the same place in Å; layers in pixels stay as they are.
+
+    One layer in another unit takes the scale bar's unit away, and cannot be compared with the others.
+    """
+    scale = voxel_size_of(layer)
+    if scale is None or all(str(unit) == ANGSTROM for unit in layer.units):
+        return
+    place = lengths_in_angstrom(layer.translate, layer.units)
+    assert place is not None  # as the scale
+    layer.units = (ANGSTROM,) * layer.ndim
+    layer.scale, layer.translate = scale, place

@@ -1,1 +1,1 @@
-"""The parts of the dock widget *Denoise map*."""
+"""What the dock widgets share: their life, cards, boxes of layers, the diameter's row, weights and device."""

@@ -16,8 +16,19 @@ from blushcore.volumes import Volume
 
 @dataclass(frozen=True)
 class Fsc:
-    """FSC of two halves before and after denoising, by shell, shell 0 first."""
+    """FSC of two halves before and after denoising, by shell, shell 0 first.
 
+    Attributes
+    ----------
+    number
+        Of the result.
+    box_size_angstrom
+        The box's edge in Å: shell ``i`` lies at ``i / box_size_angstrom``.
+    before, after
+        Of the halves as given, and denoised.
+    """
+
+    number: int
     box_size_angstrom: float
     before: tuple[float, ...]
     after: tuple[float, ...]

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_blush.denoise_results import Result
+from napari_blush.denoise.results import Result
 from napari_blush.panels.cards import Section
 
 _COLUMNS = ("#", "Map", "Weights", "Diameter")
@@ -50,8 +50,7 @@ class HistoryPanel(Section):
         row_height = self.list.fontMetrics().height() + 8
         self.list.setFixedHeight(row_height * (_ROWS_SHOWN + 1))
         self.body.addWidget(self.list)
-        self.compare_button = QPushButton("Compare with…")
-        self.compare_button.setText("Put left")
+        self.compare_button = QPushButton("Put left")
         self.compare_button.setCheckable(True)
         self.compare_button.setToolTip("Show this result left of the divider, in place of the input")
         self.reuse_button = QPushButton("Use settings")
@@ -75,8 +74,9 @@ class HistoryPanel(Section):
         items = self.list.selectedItems()
         return items[0].data(0, _RESULT) if items else None
 
-    def set_results(self, results: list[Result], shown: Result | None) -> None:
-        """List results, the newest first, with the one that is shown selected."""
+    def set_results(self, results: list[Result], shown: Result | None, compared: Result | None = None) -> None:
+        """List results, the newest first: the one that is shown is selected, `compared` stands left of it."""
+        self._compared = compared
         self.list.blockSignals(True)
         self.list.clear()
         for result in reversed(results):
@@ -96,8 +96,6 @@ class HistoryPanel(Section):
             if result is shown:
                 self.list.setCurrentItem(item)
         self.list.blockSignals(False)
-        if self._compared not in results:
-            self._compared = None
         self._update_buttons()
         self.setVisible(bool(results))
 
@@ -106,8 +104,7 @@ class HistoryPanel(Section):
         self._emit(self.chosen)
 
     def _on_compare(self) -> None:
-        self._compared = self.selected if self.compare_button.isChecked() else None
-        self.compare_clicked.emit(self._compared)
+        self.compare_clicked.emit(self.selected if self.compare_button.isChecked() else None)
 
     def _update_buttons(self) -> None:
         selected = self.selected

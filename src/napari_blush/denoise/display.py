@@ -78,6 +78,10 @@ class DisplayPanel(Section):
         self.modes[mode].setChecked(True)
         self.mode_chosen.emit(mode)
 
+    def mark(self, mode: Mode) -> None:
+        """Mark a mode as the one that is shown."""
+        self.modes[mode].setChecked(True)
+
     def enable(self, *, preview: bool, result: bool) -> None:
         """Offer what there is something to see of."""
         for mode, button in self.modes.items():

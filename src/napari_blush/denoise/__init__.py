@@ -1,0 +1,1 @@
+"""The dock widget *Denoise map*: one map, or two half-maps, denoised interactively."""

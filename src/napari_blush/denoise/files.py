@@ -1,0 +1,81 @@
+"""Maps from files into the dock, and results into files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from blushcore.protocol import BlushError
+from blushcore.volumes import Volume, write_map
+from napari_blush.layers.listing import IMAGES_AXIS
+from napari_blush.layers.maps import METADATA
+from napari_blush.panels.files import half_path
+from napari_blush.reading import LayerData, map_layer
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
+
+_MOST = 2
+
+
+def read_for_denoising(paths: Sequence[Path]) -> list[LayerData]:
+    """Read a map, or two half-maps, as layer data.
+
+    Raises
+    ------
+    BlushError
+        If there are more, or one of them is no map.
+    """
+    if len(paths) > _MOST:
+        raise BlushError(
+            f"{len(paths)} files were given: {', '.join(path.name for path in paths)}.",
+            "Give one map, or the two half-maps of one reconstruction.",
+        )
+    found = []
+    for path in paths:
+        if path.is_dir():
+            raise BlushError(f"{path.name} is a folder.", "Give a map: .mrc, .map or .ccp4.")
+        layer = map_layer(path)
+        if layer[1]["axis_labels"][0] == IMAGES_AXIS:
+            raise BlushError(f"{path.name} holds particle images, not a map.", "Give a map of three axes.")
+        found.append(layer)
+    return found
+
+
+def proposed_path(layer: Layer | None, name: str) -> Path:
+    """Return where a result is to be saved, unless somebody wants it elsewhere: beside its input."""
+    kept = None if layer is None else layer.metadata.get(METADATA, {}).get("path")
+    folder = Path(kept).parent if kept else Path()
+    return folder / f"{name}_denoised.mrc"
+
+
+def writer_of(
+    path: Path, count: int, compute: Callable[[], Sequence[Volume]]
+) -> tuple[list[Path], Callable[[], None]]:
+    """Return which files a result goes into, and what computes and writes it.
+
+    Parameters
+    ----------
+    path
+        For one map; two halves go into ``…_half1`` and ``…_half2``.
+    count
+        Of maps.
+    compute
+        The maps.
+
+    Raises
+    ------
+    BlushError
+        If a half's file is there already: nobody was asked about that name.
+    """
+    paths = [path] if count == 1 else [half_path(path, half) for half in (1, 2)]
+    there = [target.name for target in paths if count > 1 and target.exists()]
+    if there:
+        raise BlushError(f"{' and '.join(there)} would be overwritten.", "Choose another name.")
+
+    def write() -> None:
+        for target, volume in zip(paths, compute(), strict=True):
+            write_map(target, volume)
+
+    return paths, write

@@ -1,0 +1,92 @@
+"""The layers that one map's denoising has: made once, updated in place, found again by their keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from blushcore.volumes import Volume
+from napari_blush.denoise.shown import Shown
+from napari_blush.layers.listing import key_of
+from napari_blush.layers.maps import add_or_update_map, find_map
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Image, Layer
+
+KEY = "denoise"
+"""What the keys of these layers begin with."""
+_MASK_COLORMAP, _MASK_OPACITY = "cyan", 0.35
+
+
+class OwnLayers:
+    """The layers ``map``, ``half2``, ``difference``, ``mask`` and ``other`` of one source.
+
+    Parameters
+    ----------
+    viewer
+        Where they are.
+    group
+        Which source: a word of its own.
+    """
+
+    def __init__(self, viewer: ViewerModel, group: str) -> None:
+        self._viewer = viewer
+        self._group = group
+
+    def _key(self, role: str) -> str:
+        return f"{KEY}/{self._group}/{role}"
+
+    def find(self, role: str) -> Image | None:
+        """Return a layer, if it is there."""
+        return find_map(self._viewer, self._key(role))
+
+    def was(self, layer: Layer, role: str) -> bool:
+        """Whether a layer, perhaps removed by now, is that of a role."""
+        return key_of(layer) == self._key(role)
+
+    def show(
+        self,
+        role: str,
+        source: Volume,
+        shown: Shown,
+        name: str,
+        details: Mapping[str, object],
+        *,
+        colormap: str = "gray",
+        visible: bool = True,
+    ) -> Image:
+        """Show an array on the grid of `source`; what is selected stays selected."""
+        selected = set(self._viewer.layers.selection)
+        layer = add_or_update_map(
+            self._viewer,
+            self._key(role),
+            source.with_data(shown.array),
+            name=name,
+            colormap=colormap,
+            visible=visible,
+            contrast=shown.contrast,
+            details=details,
+        )
+        if selected and set(self._viewer.layers.selection) != selected:  # a new layer takes the selection
+            self._viewer.layers.selection = selected & set(self._viewer.layers)
+        return layer
+
+    def show_mask(self, source: Volume, shown: Shown, name: str, details: Mapping[str, object]) -> None:
+        """Show a mask as a veil over the others."""
+        is_new = self.find("mask") is None
+        layer = self.show("mask", source, shown, name, details, colormap=_MASK_COLORMAP)
+        if is_new:
+            layer.blending, layer.opacity = "additive", _MASK_OPACITY
+
+    def set_visible(self, role: str, visible: bool) -> None:
+        """Show or hide a layer, if it is there."""
+        layer = self.find(role)
+        if layer is not None and layer.visible != visible:
+            layer.visible = visible
+
+    def raise_up(self, role: str) -> None:
+        """Put a layer that is seen through on top of all others."""
+        layers, layer = self._viewer.layers, self.find(role)
+        if layer is not None and layer.visible and layers.index(layer) != len(layers) - 1:
+            layers.move(layers.index(layer), len(layers))

@@ -1,0 +1,355 @@
+"""The dock widget *Denoise map*."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QTimer
+
+from blushcore.interactive.messages import DenoiseSettings, Described
+from blushcore.protocol import BlushError
+from napari_blush.background import Background
+from napari_blush.denoise.chosen_maps import ChosenMaps
+from napari_blush.denoise.files import proposed_path, read_for_denoising, writer_of
+from napari_blush.denoise.following import ViewFollower
+from napari_blush.denoise.layers import DenoiseLayers
+from napari_blush.denoise.panels import DenoisePanels
+from napari_blush.denoise.results import Fsc, Result
+from napari_blush.denoise.session import DenoiseSession
+from napari_blush.denoise.states import Picture, ProgressOfAll, State
+from napari_blush.denoise.view_focus import slice_in_view
+from napari_blush.layers.view import Connections, unwrapped
+from napari_blush.panels.dock import Dock
+from napari_blush.panels.files import ask_for_maps, ask_where_to_save
+from napari_blush.panels.network import chosen_device
+from napari_blush.panels.words import duration
+from napari_blush.plots.theme import Palette, follow_theme
+from napari_blush.reading import LayerData
+from napari_blush.worker import WorkerClient
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+    from napari.viewer import Viewer
+
+_SETTLE_MILLISECONDS = 200
+"""A diameter that is being dragged or a slider that moves is not followed step by step."""
+_NO_SLICE = "A preview shows slices of the map: look at one in 2D, or denoise the whole map."
+_NO_MAPS = "What is open is no map: a map has three axes in space. Drop one here, open one, or try the demo."
+
+
+class DenoiseWidget(Dock):
+    """Denoise a map, or two half-maps, and look at it before and after.
+
+    Parameters
+    ----------
+    napari_viewer
+        The viewer whose maps are denoised.
+    worker
+        The computing process; by default a new one.
+    """
+
+    def __init__(self, napari_viewer: Viewer, worker: WorkerClient | None = None) -> None:
+        super().__init__(napari_viewer)
+        self._worker = WorkerClient() if worker is None else worker
+        self._worker.setParent(self)
+        self._background = Background(self)
+        self.session = DenoiseSession(self._worker, self._background)
+        self.layers = DenoiseLayers(napari_viewer, self._background)
+        self.panels = DenoisePanels(self, napari_viewer)
+        self._maps = ChosenMaps(
+            napari_viewer,
+            self.panels.inputs,
+            self.session,
+            self.layers,
+            ask=self.panels.status.ask,
+            say=self.say,
+            taken=self._on_taken,
+            parent=self,
+        )
+        self._settle = QTimer(self)
+        self._settle.setInterval(_SETTLE_MILLISECONDS)
+        self._settle.setSingleShot(True)
+        self._follower = ViewFollower(napari_viewer, self._look, self)
+        self._connections = Connections()
+        self._connect()
+        self.end_with(
+            self.session.close,
+            self.panels.diameter.end,
+            self.layers.end_split,
+            self.panels.inputs.disconnect_viewer,
+            self._follower.disconnect_viewer,
+            self._connections.undo,
+        )
+        follow_theme(self, self.take_palette, napari_viewer)
+        self.session.warm_up()
+        self._maps.take()
+
+    def _connect(self) -> None:
+        session, layers, panels = self.session, self.layers, self.panels
+        self._worker.said.connect(session.on_event)
+        self._worker.died.connect(session.on_death)
+        session.state_changed.connect(self._on_state)
+        session.progressed.connect(self._on_progress)
+        session.picture_came.connect(self._on_picture)
+        session.result_came.connect(self._on_result)
+        session.fsc_came.connect(self._on_fsc)
+        session.map_loaded.connect(self._on_map_loaded)
+        session.described.connect(self._on_described)
+        session.noted.connect(self.say)
+        layers.failed.connect(self.say)
+        layers.changed.connect(self._offer_views)
+        layers.mode_changed.connect(panels.display.mark)
+
+        panels.network.changed.connect(self._on_form)
+        panels.diameter.estimate_clicked.connect(self._take_estimate)
+        panels.preview_button.toggled.connect(self._on_preview)
+        panels.denoise_button.clicked.connect(self.denoise)
+        panels.status.cancel_clicked.connect(session.cancel)
+        panels.status.restart_clicked.connect(session.restart)
+        panels.status.open_clicked.connect(self._ask_for_files)
+        panels.status.sample_clicked.connect(self.open_sample)
+        panels.display.mode_chosen.connect(lambda mode: layers.want(mode=mode))
+        panels.display.mask_toggled.connect(lambda on: layers.want(mask=on))
+        panels.display.strength_changed.connect(lambda strength: layers.want(strength=strength))
+        panels.display.save_clicked.connect(self._ask_and_save)
+        panels.history.chosen.connect(self.show_result)
+        panels.history.compare_clicked.connect(self.compare_with)
+        panels.history.reuse_clicked.connect(lambda result: self.apply_record(result.record(1.0)))
+        panels.history.remove_clicked.connect(self._on_remove)
+        self._settle.timeout.connect(self._apply_settings)
+        self._connections.connect(self._viewer.layers.events.removed, self._on_removed)
+
+    def take_palette(self, palette: Palette) -> None:
+        """Take the colours of a theme."""
+        super().take_palette(palette)
+        self.panels.status.set_ink(palette.ink)
+
+    def shut_down(self) -> None:
+        """End the computing process and everything on the canvas; the layers stay. Again, nothing happens."""
+        if self.is_open:
+            self._settle.stop()
+            self._maps.stop()
+        super().shut_down()
+
+    # --- what somebody does -----------------------------------------------------------------------------------
+
+    def denoise(self) -> None:
+        """Denoise the map that is chosen, with the settings in the form."""
+        self._apply_settings()
+        self.session.denoise()
+
+    def preview(self, on: bool) -> None:
+        """Denoise the slice in view, or stop doing so."""
+        self.panels.preview_button.setChecked(on)
+
+    def show_result(self, result: Result) -> None:
+        """Show a result of the history, with the map that it was made of."""
+        if not self._maps.holds(result):
+            self._maps.choose_of(result)
+        self.layers.show_result(result)
+        self._list_results()
+
+    def compare_with(self, result: Result | None) -> None:
+        """Put a result of the same map left of the divider; None: the input."""
+        if result is not None and not self._maps.holds(result):
+            self.say(f"Result #{result.number} is of another map.")
+            result = None
+        self.layers.want(compare_with=result)
+        self._list_results()
+
+    def apply_record(self, record: dict[str, Any]) -> None:
+        """Take up the parameters behind a result, as its layer's metadata has them.
+
+        Parameters
+        ----------
+        record
+            ``layer.metadata["blush"]["denoising"]``; see `Result.record`.
+
+        Raises
+        ------
+        BlushError
+            If they are not parameters of a denoising.
+        """
+        settings = DenoiseSettings.parse(record["settings"], "The layer's record")
+        self.panels.form.set_value(settings)
+        self.panels.diameter.is_users = True
+        self.panels.display.strength.setValue(float(record["strength"]))
+
+    def take_files(self, paths: list[Path]) -> None:
+        """Open a map, or two half-maps, as layers and choose them."""
+        self._open(lambda: read_for_denoising(paths))
+
+    def open_sample(self) -> None:
+        """Open the demo half-maps and choose them."""
+        from napari_blush.samples import demo_half_maps
+
+        self._open(demo_half_maps)
+
+    def save(self, path: Path) -> None:
+        """Save the result that is shown, of two halves as ``…_half1`` and ``…_half2``."""
+        result = self.layers.result
+        if result is None:
+            return
+        try:
+            paths, write = writer_of(path, len(result.maps), self.layers.volumes_to_save(result))
+        except BlushError as error:
+            self.say_error(error)
+            return
+        names = " and ".join(target.name for target in paths)
+        self._background.run(
+            write, lambda _: self.say(f"Saved {names} in {path.absolute().parent}."), self.say_error
+        )
+
+    # --- the map ----------------------------------------------------------------------------------------------
+
+    def _open(self, read: Callable[[], list[LayerData]]) -> None:
+        self.panels.status.show_state(State.LOADING)
+
+        def add(found: list[LayerData]) -> None:
+            from napari.layers import Image
+
+            added = []
+            for data, arguments, _ in found:
+                added.append(Image(data, **arguments))
+                self._viewer.add_layer(added[-1])
+            if added:
+                self.panels.inputs.choose(*added)
+            else:
+                self._on_state(self.session.state)
+
+        def failed(error: Exception) -> None:
+            self._on_state(self.session.state)
+            self.say_error(error)
+
+        self._background.run(read, add, failed)
+
+    def _on_taken(self, layer: Image | None) -> None:
+        self.panels.diameter.follow(layer)
+        self._list_results()
+        self._look()
+
+    def _on_map_loaded(self) -> None:
+        if not self.panels.diameter.is_users:
+            self._take_estimate()
+        for warning in self.session.warnings:
+            self.say(warning)
+
+    def _on_removed(self, event: Any) -> None:
+        """End a preview whose layer was removed."""
+        if self.session.state is State.PREVIEWING and self.layers.is_denoised_map(unwrapped(event.value)):
+            self.preview(False)
+
+    # --- parameters -------------------------------------------------------------------------------------------
+
+    def _on_form(self) -> None:
+        self._show_memory()
+        self._settle.start()
+
+    def _apply_settings(self) -> None:
+        self._settle.stop()
+        before, self.session.settings = self.session.settings, self.panels.settings()
+        if self.session.state is State.PREVIEWING and before != self.session.settings:
+            self.layers.begin_preview()
+
+    def _take_estimate(self) -> None:
+        self.panels.diameter.take_estimate(self.session.estimated_diameter)
+        self._apply_settings()
+
+    def _on_described(self, facts: Described) -> None:
+        self.panels.network.offer(facts)
+        self._show_memory()
+
+    def _show_memory(self) -> None:
+        if self.session.facts is not None:
+            self.panels.memory.show_device(chosen_device(self.session.facts, self.panels.settings().device))
+
+    # --- the session ------------------------------------------------------------------------------------------
+
+    def _on_preview(self, on: bool) -> None:
+        if on == (self.session.state is State.PREVIEWING):
+            return
+        if on:
+            self._apply_settings()
+            self._look()
+            self.session.preview(True)
+            self.layers.begin_preview()
+        else:
+            self.layers.end_preview()
+            self.session.preview(False)
+
+    def _look(self) -> None:
+        layer = self.panels.inputs.map_layer
+        focus = None if layer is None else slice_in_view(self._viewer, unwrapped(layer))
+        self.session.look_at(focus)
+        if focus is None and self.session.state is State.PREVIEWING:
+            self.panels.status.show_state(State.PREVIEWING, text=_NO_SLICE)
+
+    def _on_state(self, state: State) -> None:
+        if state is not State.PREVIEWING:
+            self.layers.end_preview()
+        self.panels.show_state(state, self.session, self._words(state))
+        self._offer_views()
+
+    def _words(self, state: State) -> str:
+        if state is State.EMPTY and len(self._viewer.layers) and self.panels.inputs.map_layer is None:
+            return _NO_MAPS
+        if state is State.DONE and self.session.history:
+            result = self.session.history[-1]
+            seconds = float(result.figures["seconds"])
+            return f"{result.summary} · {duration(seconds)} on {result.figures['device']}"
+        if state is State.PREVIEWING and self._viewer.dims.ndisplay == 3:
+            return _NO_SLICE
+        return ""
+
+    def _on_progress(self, progress: ProgressOfAll) -> None:
+        self.panels.status.show_progress(progress, preview=self.session.state is State.PREVIEWING)
+
+    def _on_picture(self, picture: Picture) -> None:
+        if self.session.state is State.PREVIEWING:
+            self.panels.status.show_picture(picture)
+        self.layers.show_picture(picture)
+
+    def _on_result(self, result: Result) -> None:
+        if self._maps.holds(result):
+            self.layers.show_result(result)
+        self._list_results()
+        self._offer_views()
+
+    def _on_fsc(self, fsc: Fsc) -> None:
+        shown = self.layers.result
+        if shown is not None and fsc.number == shown.number:
+            self.panels.fsc.show_fsc(fsc)
+
+    def _on_remove(self, result: Result) -> None:
+        if self.layers.wanted.compare_with is result:
+            self.layers.want(compare_with=None)
+        self.session.forget(result)
+        self._list_results()
+
+    # --- what is shown ----------------------------------------------------------------------------------------
+
+    def _list_results(self) -> None:
+        """List the results, mark those that are shown, and show the FSC of the one that is."""
+        shown = self.layers.result
+        self.panels.history.set_results(self.session.history, shown, self.layers.wanted.compare_with)
+        self.panels.fsc.show_fsc(None if shown is None else self.session.fsc_of(shown))
+
+    def _offer_views(self) -> None:
+        denoised, result = self.layers.denoised, self.layers.result
+        self.panels.display.enable(preview=denoised is not None, result=result is not None)
+
+    def _ask_for_files(self) -> None:
+        paths = ask_for_maps(self, "Open a map, or two half-maps")
+        if paths:
+            self.take_files(paths)
+
+    def _ask_and_save(self) -> None:
+        result = self.layers.result
+        if result is None:
+            return
+        proposed = proposed_path(self.panels.inputs.map_layer, result.names[0])
+        path = ask_where_to_save(self, "Save the denoised map", proposed)
+        if path is not None:
+            self.save(path)

@@ -1,0 +1,149 @@
+"""The maps in hand, on their way into the worker's memory and out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from psygnal import Signal
+
+from blushcore.interactive.messages import Describe, Failed, Load, Loaded, Release
+from blushcore.protocol import BlushError
+from blushcore.volumes import Volume
+from napari_blush.background import Background
+from napari_blush.denoise.states import Failure, Worker
+
+
+class WorkerMaps:
+    """One map or two halves, perhaps with a mask, handed to the worker as arrays in its folder.
+
+    Each handing over counts a generation: what comes late of the one before is not heard.
+
+    Parameters
+    ----------
+    worker
+        Into whose memory.
+    background
+        Writes the arrays.
+    """
+
+    loaded = Signal()
+    """All of them are in the worker's memory."""
+    failed = Signal(Failure)
+
+    def __init__(self, worker: Worker, background: Background) -> None:
+        self._worker = worker
+        self._background = background
+        self._loading: set[str] = set()
+        self.generation = 0
+        self.has_mask = False
+        """Whether there is a mask among them."""
+        self.are_there = False
+        """Whether the worker can work on them."""
+        self.estimated_diameter: float | None = None
+        """Å, of the first map; None where it is not known."""
+        self.warnings: tuple[str, ...] = ()
+
+    def key(self, index: int) -> str:
+        """Under which key the worker has a map: 0 the first, 1 the second half."""
+        return f"{self.generation}-map{index + 1}"
+
+    @property
+    def mask_key(self) -> str:
+        """Under which key it has the mask."""
+        return f"{self.generation}-mask"
+
+    def load(self, sources: Sequence[Volume], mask: Volume | None) -> None:
+        """Hand other maps over, in place of those before."""
+        self._worker.start()
+        self.release()
+        self.generation += 1
+        generation, folder = self.generation, self._worker.folder
+        volumes = {self.key(index): volume for index, volume in enumerate(sources)}
+        if mask is not None:
+            volumes[self.mask_key] = mask
+        self._loading, self.has_mask = set(volumes), mask is not None
+
+        def write() -> dict[str, Path]:
+            paths = {key: folder / f"{key}.npy" for key in volumes}
+            for key, path in paths.items():
+                np.save(path, volumes[key].data)
+            return paths
+
+        def tell(paths: dict[str, Path]) -> None:
+            if generation != self.generation:
+                return
+            for key, path in paths.items():
+                self._worker.tell(
+                    Load(
+                        key=key,
+                        path=path,
+                        voxel_size=volumes[key].voxel_size,
+                        role="mask" if key == self.mask_key else "map",
+                    )
+                )
+
+        def failed(error: Exception) -> None:
+            if generation == self.generation:
+                self.failed.emit(
+                    Failure(f"The map could not be handed to the worker: {error}.", "Is the disk full?")
+                )
+
+        self._background.run(write, tell, failed)
+
+    def release(self) -> None:
+        """Let the worker forget them."""
+        if self.are_there:
+            for key in (self.key(0), self.key(1), self.mask_key):
+                self._worker.tell(Release(key=key))
+        self.forget()
+
+    def forget(self) -> None:
+        """Take note that they are nowhere, as when the worker is gone."""
+        self.are_there = False
+        self._loading = set()
+        self.estimated_diameter, self.warnings = None, ()
+
+    def on_loaded(self, event: Loaded) -> None:
+        """Take note that one is there."""
+        if event.key not in self._loading:
+            return
+        self._loading.remove(event.key)
+        (self._worker.folder / f"{event.key}.npy").unlink(missing_ok=True)
+        self.warnings += event.warnings
+        if event.key == self.key(0):
+            self.estimated_diameter = event.estimated_diameter
+        if not self._loading:
+            self.are_there = True
+            self._worker.tell(Describe(key=self.key(0)))
+            self.loaded.emit()
+
+    def on_failed(self, event: Failed) -> None:
+        """Take note that the worker refuses one."""
+        if event.id in self._loading:
+            self._loading = set()
+            self.failed.emit(Failure(event.problem, event.remedy, details=self._worker.details))
+
+
+def require_one_grid(volumes: Sequence[Volume], names: Sequence[str]) -> None:
+    """Require that maps lie on one grid.
+
+    Raises
+    ------
+    BlushError
+        If their numbers of voxels or their voxel sizes differ.
+    """
+    first = volumes[0]
+    for volume, name in zip(volumes[1:], names[1:], strict=True):
+        if volume.shape != first.shape or not np.allclose(
+            volume.voxel_size, first.voxel_size, rtol=1e-3, atol=0
+        ):
+            raise BlushError(
+                f"{names[0]} and {name} are not on one grid: {_grid(first)} and {_grid(volume)}.",
+                f"Choose another, or resample {name}.",
+            )
+
+
+def _grid(volume: Volume) -> str:
+    return f"{' × '.join(str(n) for n in reversed(volume.shape))} voxels of {volume.voxel_size[2]:.4g} Å"

@@ -1,0 +1,40 @@
+"""Map files: which there are, asking for them, and which name one is saved under."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qtpy.QtWidgets import QFileDialog, QWidget
+
+MAP_ENDINGS = tuple(f".{kind}{packing}" for packing in ("", ".gz", ".bz2") for kind in ("mrc", "map", "ccp4"))
+MAP_FILES = f"Maps ({' '.join(f'*{ending}' for ending in MAP_ENDINGS)});;All files (*)"
+
+
+def ask_for_maps(parent: QWidget, title: str) -> list[Path]:
+    """Ask for map files to open; none if the user thinks better of it."""
+    names, _ = QFileDialog.getOpenFileNames(parent, title, "", MAP_FILES)
+    return [Path(name) for name in names]
+
+
+def ask_where_to_save(parent: QWidget, title: str, proposed: Path) -> Path | None:
+    """Ask for the name of a map to be written; without an ending of maps it gets ``.mrc``."""
+    name, _ = QFileDialog.getSaveFileName(parent, title, str(proposed), MAP_FILES)
+    return with_ending(Path(name)) if name else None
+
+
+def ending_of(name: str) -> str:
+    """Return what says in a file's name that it is a map, e.g. ``.mrc.gz``; nothing where it is none."""
+    found = [ending for ending in MAP_ENDINGS if name.lower().endswith(ending) and len(name) > len(ending)]
+    return name[-len(max(found, key=len)) :] if found else ""
+
+
+def with_ending(path: Path) -> Path:
+    """Return the path of a map file: with ``.mrc``, unless its name says already what it is."""
+    return path if ending_of(path.name) else path.with_name(f"{path.name}.mrc")
+
+
+def half_path(path: Path, half: int) -> Path:
+    """Return ``OUT_half1.mrc`` for ``OUT.mrc``, as ``blush denoise`` names its files."""
+    ending = ending_of(path.name)
+    stem = path.name[: len(path.name) - len(ending)]
+    return path.with_name(f"{stem}_half{half}{ending}")

@@ -7,8 +7,10 @@ import pytest
 import torch
 
 from blushcore.volumes import MapHeader, Volume, fourier_resample
-from napari_blush.live.gridding import RunGrid, on_grid, resampled
-from napari_blush.live.map_sets import MapSet, sphere
+from napari_blush.live.gridding import RunGrid, on_grid
+from napari_blush.live.interpolated import InterpolatedMap, resampled
+from napari_blush.live.loading import sphere
+from napari_blush.live.map_sets import MapSet
 
 CENTRE, SIGMA, EXTENT = np.array([21.0, 27.0, 33.0]), 6.0, 64.0  # Å
 
@@ -45,7 +47,7 @@ def test_every_box_lies_where_the_run_has_it(size: int, box: int, largest: int, 
     placed = on_grid(gaussian(size, odd_box=box), RunGrid(box, EXTENT / box), largest)
     assert placed.shape == (shown,) * 3
     assert np.allclose(placed.voxel_size, EXTENT / shown)
-    assert np.abs(placed.data - value_at(placed)).max() < 0.02
+    assert np.abs(np.asarray(placed.data) - value_at(placed)).max() < 0.02
     whole = on_grid(gaussian(size, odd_box=box), RunGrid(box, EXTENT / box), None)
     assert whole.shape == (box,) * 3
 
@@ -72,6 +74,31 @@ def test_it_resamples_as_the_engine_does(m: int, n: int) -> None:
     assert ours.mean() == pytest.approx(smooth.mean(), abs=1e-5)
     assert np.allclose(resampled(ours, len(smooth)), smooth, atol=1e-5)
     assert ours.dtype == np.float32
+
+
+@pytest.mark.parametrize(("m", "n"), [(12, 20), (11, 20), (13, 21), (20, 12), (21, 12), (2, 8), (1, 4)])
+def test_slices_made_one_by_one_are_those_of_the_whole(m: int, n: int) -> None:
+    values = np.random.default_rng(2).normal(size=(m,) * 3).astype(np.float32)
+    whole = resampled(values, n)
+    lazy = InterpolatedMap(values, n)
+    assert (lazy.shape, lazy.ndim, lazy.dtype, len(lazy)) == ((n,) * 3, 3, np.dtype(np.float32), n)
+    for key in (
+        1,
+        (slice(None), 2),
+        (slice(None), slice(1, None), n - 1),
+        (..., -1),
+        (2, slice(None), 3),
+        (np.int64(1), 2, 3),
+        (0, ..., slice(None, None, 2)),
+        (slice(1, 2), slice(None), 3),
+        (slice(0, 3), slice(-1, None)),
+    ):
+        assert np.allclose(lazy[key], whole[key], atol=1e-5), key
+        assert lazy[key].dtype == np.float32
+    assert lazy._whole is None  # nobody has asked for it
+    assert np.allclose(lazy[::2, 1:], whole[::2, 1:], atol=1e-5)
+    assert np.allclose(np.asarray(lazy), whole, atol=1e-5)
+    assert np.allclose(lazy[:, 1], whole[:, 1], atol=1e-5)
 
 
 def test_the_sphere_is_about_the_centre() -> None:

@@ -47,6 +47,11 @@ def loaded(layers: Any) -> set[str]:
     return {role for role, layer in there.items() if layer is not None and np.any(layer.data)}
 
 
+def at_hand(layer: Any) -> np.ndarray:
+    """The values behind a layer, as they were in the files."""
+    return getattr(layer.data, "data", layer.data) if not isinstance(layer.data, np.ndarray) else layer.data
+
+
 def test_iterations_arrive_in_layers_of_the_right_scale(
     qtbot: Any, live: Any, recorded: Path, tmp_path: Path
 ) -> None:
@@ -104,7 +109,7 @@ def test_before_and_after_are_split_and_the_map_is_the_halves_mean(
     size = len(read_map(recorded / "run_it002_half1_class001.mrc").data)
     assert size < BOX  # the history is light
     mean = sum(read_map(recorded / f"run_it002_half{half}_class001.mrc").data for half in (1, 2)) / 2
-    assert layers.layer("map").data.mean() == pytest.approx(mean.mean(), rel=1e-4)
+    assert np.asarray(layers.layer("map").data).mean() == pytest.approx(mean.mean(), rel=1e-4)
     layers.set_mode("halves")
     qtbot.waitUntil(lambda: layers.split is not None and layers.split.before.name == "run half 1")
     layers.set_mode("single")
@@ -148,7 +153,7 @@ def test_contrast_follows_sigma_until_the_user_sets_it(
             replay.play_iteration()
             shows(qtbot, layers, iteration)
             layer = layers.layer("map")
-            assert tuple(layer.contrast_limits) == pytest.approx(contrast_of_map(layer.data))
+            assert tuple(layer.contrast_limits) == pytest.approx(contrast_of_map(at_hand(layer)))
             limits.append(tuple(layer.contrast_limits))
         assert limits[0] != limits[1]
         layer.contrast_limits = (0.1, 0.2)
@@ -157,6 +162,80 @@ def test_contrast_follows_sigma_until_the_user_sets_it(
         shows(qtbot, layers, 2)
         assert tuple(layer.contrast_limits) == pytest.approx((0.1, 0.2))
         assert layer.gamma == 0.8
+
+
+def test_the_contrast_fits_the_final_map_after_a_split_view(
+    qtbot: Any, live: Any, recorded: Path, tmp_path: Path
+) -> None:
+    from replay import Replay
+
+    from napari_blush.layers.contrast import contrast_of_map
+
+    with Replay(recorded, tmp_path / "live") as replay:
+        _, _, layers = live(replay.run.path)
+        for iteration in (0, 1, 2):
+            replay.play_iteration()
+            shows(qtbot, layers, iteration)
+        assert layers.split is not None
+        in_split = tuple(layers.layer("map").contrast_limits)
+        assert in_split == pytest.approx(tuple(layers.layer("before").contrast_limits))
+        replay.play()
+        shows(qtbot, layers, 3)
+    assert layers.split is None
+    layer = layers.layer("map")
+    fitting = contrast_of_map(at_hand(layer))
+    assert fitting != pytest.approx(in_split, rel=0.05)
+    assert tuple(layer.contrast_limits) == pytest.approx(fitting)
+
+
+def test_a_contrast_set_in_the_split_view_is_the_users(
+    qtbot: Any, live: Any, recorded: Path, tmp_path: Path
+) -> None:
+    from replay import Replay
+
+    with Replay(recorded, tmp_path / "live") as replay:
+        _, _, layers = live(replay.run.path)
+        for iteration in (0, 1):
+            replay.play_iteration()
+            shows(qtbot, layers, iteration)
+        layers.split.layer.contrast_limits = (0.05, 0.4)
+        replay.play_iteration()
+        shows(qtbot, layers, 2)
+        assert tuple(layers.split.layer.contrast_limits) == pytest.approx((0.05, 0.4))
+        replay.play()
+        shows(qtbot, layers, 3)
+    assert tuple(layers.layer("map").contrast_limits) == pytest.approx((0.05, 0.4))
+
+
+def test_in_3d_the_contrast_follows_the_projections(
+    qtbot: Any, live: Any, recorded: Path, tmp_path: Path
+) -> None:
+    from replay import Replay
+
+    from napari_blush.layers.contrast import contrast_of_map, contrast_of_projection
+
+    with Replay(recorded, tmp_path / "live") as replay:
+        viewer, _, layers = live(replay.run.path)
+        for iteration in (0, 1):
+            replay.play_iteration()
+            shows(qtbot, layers, iteration)
+        viewer.dims.ndisplay = 3
+        replay.play_iteration()
+        shows(qtbot, layers, 2)
+        for role in ("before", "map"):
+            layer = layers.layer(role)
+            assert layer.visible
+            assert tuple(layer.contrast_limits) == pytest.approx(contrast_of_projection(np.asarray(layer.data)))
+        layers.layer("map").contrast_limits = (0.1, 0.9)
+        layers.show_iteration(1)
+        shows(qtbot, layers, 1)
+        assert tuple(layers.layer("map").contrast_limits) == pytest.approx((0.1, 0.9))
+        layers.show_iteration(None)
+        replay.play()
+        shows(qtbot, layers, 3)
+        viewer.dims.ndisplay = 2
+        final = layers.layer("map")
+        assert tuple(final.contrast_limits) == pytest.approx(contrast_of_map(at_hand(final)))
 
 
 def test_a_removed_layer_does_not_come_back(qtbot: Any, live: Any, recorded: Path, tmp_path: Path) -> None:

@@ -62,6 +62,7 @@ class SplitView:
         self._limits_of_after = tuple(after.contrast_limits)
         self._limits_in_2d: tuple[float, float] | None = None
         self._limits_in_3d: dict[Layer, tuple[float, float]] = {}
+        self._given_in_3d: dict[Layer, tuple[float, float]] = {}
         after.contrast_limits, after.gamma = before.contrast_limits, before.gamma
 
         self._array = SplitArray(before.data, after.data)
@@ -230,7 +231,25 @@ class SplitView:
         self._limits_in_2d = tuple(self.before.contrast_limits)
         self._unlink_contrast()
         for layer in self._pair:
-            layer.contrast_limits = self._limits_in_3d.get(layer) or contrast_of_projection(layer.data)
+            limits = self._limits_in_3d.get(layer)
+            if limits is None:
+                limits = self._given_in_3d[layer] = contrast_of_projection(layer.data)
+            layer.contrast_limits = limits
+
+    @property
+    def limits_in_2d(self) -> tuple[float, float] | None:
+        """In 3D, the contrast limits that both maps will have in 2D again; None in 2D."""
+        return self._limits_in_2d
+
+    def refit_projections(self, limits_in_2d: tuple[float, float]) -> None:
+        """In 3D, fit the contrast to the layers' new data, unless somebody set it; in 2D nothing happens."""
+        if self._limits_in_2d is None:
+            return
+        self._limits_in_2d = limits_in_2d
+        for layer in self._pair:
+            if layer in self._given_in_3d and np.allclose(layer.contrast_limits, self._given_in_3d[layer]):
+                self._given_in_3d[layer] = contrast_of_projection(layer.data)
+                layer.contrast_limits = self._given_in_3d[layer]
 
     def _take_contrast_of_2d(self) -> None:
         """Show both maps with the contrast they had in 2D before."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from blushcore.runs import RunWatch
 
-POLL_MILLISECONDS = 200
+POLL_MILLISECONDS = 100
 
 
 class LiveRun(QObject):
@@ -34,7 +34,7 @@ class LiveRun(QObject):
     parent
         Qt's parent.
     poll_milliseconds
-        Time between looks.
+        Time between looks, where they are quick.
     watch
         What to watch in place of our own reader of `directory`.
 

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import queue
 import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _JOIN_SECONDS = 1.0
+_REST = 5.0
+"""Times as long as a look took, nobody looks again: a slow disk is not kept busy."""
+_LONGEST_REST_MILLISECONDS = 5000
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class Watcher(QObject):
     watch
         The run; from now on only the thread touches it, but for what never changes in it.
     poll_milliseconds
-        Time between looks.
+        Time between looks, at least; longer where a look takes long.
     parent
         Qt's parent.
     """
@@ -54,12 +58,13 @@ class Watcher(QObject):
         self._closed = False
         self._problems_told = 0
         self._came_back.connect(self._deliver)
+        self._poll_milliseconds = poll_milliseconds
+        self._took_seconds = 0.0
         self._timer = QTimer(self)
-        self._timer.setInterval(poll_milliseconds)
+        self._timer.setSingleShot(True)
         self._timer.timeout.connect(self.look)
         self._thread = threading.Thread(target=self._work, name="blush live run", daemon=True)
         self._thread.start()
-        self._timer.start()
         self.look()
 
     def look(self) -> None:
@@ -81,6 +86,7 @@ class Watcher(QObject):
         last: RunStatus | None = None
         while self._asked.get():
             sight: Sight | None = None
+            begin = time.monotonic()
             try:
                 sight = self._see(last)
             except Exception as error:  # a fault of ours must not end the watching unheard
@@ -91,6 +97,7 @@ class Watcher(QObject):
                 last = sight.status
             if self._closed:
                 return
+            self._took_seconds = time.monotonic() - begin
             with contextlib.suppress(RuntimeError):  # Qt deleted this meanwhile
                 self._came_back.emit(sight)
 
@@ -109,5 +116,9 @@ class Watcher(QObject):
 
     def _deliver(self, sight: Sight | None) -> None:
         self._looking = False
-        if sight is not None and not self._closed:
+        if self._closed:
+            return
+        rest = min(round(1000 * _REST * self._took_seconds), _LONGEST_REST_MILLISECONDS)
+        self._timer.start(max(self._poll_milliseconds, rest))
+        if sight is not None:
             self.seen.emit(sight)

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 from blushcore.protocol import Failed
 from napari_blush.live.status import RunStatus
-from napari_blush.panels.status import duration
+from napari_blush.panels.words import duration
 
 Tone: TypeAlias = Literal["idle", "busy", "good", "bad", "ask"]
 

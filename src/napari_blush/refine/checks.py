@@ -20,7 +20,7 @@ from blushcore.interactive.messages import (
     Working,
 )
 from blushcore.jobs.refine.parameters import RefineParameters
-from napari_blush.panels.status import duration
+from napari_blush.panels.words import duration
 from napari_blush.worker import WorkerClient
 
 _GIB = 2**30

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from blushcore.protocol import Failed, Finished
-from napari_blush.panels.status import duration
+from napari_blush.panels.words import duration
 
 if TYPE_CHECKING:
     from napari_blush.live.status import RunStatus

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import napari
 import numpy as np
 from PIL import Image
-from qtpy.QtWidgets import QApplication
-from small_png import write_small_png
+from stage import Stage
 
 from blushcore.shells import fsc, resolution
 from blushcore.volumes import read_map
@@ -26,45 +23,30 @@ _GIF_SCALE = 0.6
 _GIF_MILLISECONDS = 900
 
 
-class Demo:
+class Demo(Stage):
     """A viewer with the dock widget *Refine*, opened and used as a user does it.
 
     Parameters
     ----------
     run_folder
         Where the run directory is made; None for where the widget proposes.
+    theme
+        As for `Stage`.
     """
 
-    def __init__(self, run_folder: Path | None) -> None:
-        self.viewer = napari.Viewer(show=True)
-        self.viewer.window.resize(*WINDOW_PX)
-        self.widget = self._open_from_menu("Refine")
+    def __init__(self, run_folder: Path | None, theme: str | None = None) -> None:
+        super().__init__("Refine", theme=theme, window_px=WINDOW_PX, patience_seconds=PATIENCE_SECONDS)
         self._run_folder = run_folder
         self.frames: list[np.ndarray] = []
 
-    def _open_from_menu(self, title: str) -> Any:
-        window = self.viewer.window
-        window.plugins_menu.aboutToShow.emit()
-        (blush,) = [action.menu() for action in window.plugins_menu.actions() if action.text() == "Blush"]
-        (entry,) = [action for action in blush.actions() if action.text() == title]
-        entry.trigger()
-        return window.dock_widgets[f"{title} (Blush)"]
+    def is_hopeless(self) -> bool:
+        """Whether something is wrong with the inputs or the run."""
+        return self.widget.state in ("wrong", "failed", "dead")
 
-    def let_pass(self, seconds: float) -> None:
-        """Let Qt work for a while."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            QApplication.processEvents()
-            time.sleep(0.005)
-
-    def until(self, condition: Callable[[], bool]) -> None:
-        """Let Qt work until a condition comes true."""
-        end = time.monotonic() + PATIENCE_SECONDS
-        while not condition():
-            card = self.widget.card
-            if time.monotonic() > end or self.widget.state in ("wrong", "failed", "dead"):
-                raise SystemExit(f"demo: {card.title.text()} {card.text.text()}")
-            self.let_pass(0.02)
+    def words(self) -> str:
+        """Return what the card says."""
+        card = self.widget.card
+        return f"demo: {card.title.text()} {card.text.text()}"
 
     def start(self, iterations: int) -> None:
         """Take the built-in particles and click on *Run*; returns when the run is watched."""
@@ -82,13 +64,9 @@ class Demo:
         widget.run_button.click()
         self.until(lambda: widget.view is not None)
 
-    def shoot(self, path: Path) -> None:
-        """Write a picture of the window as a small PNG, and keep it for the film."""
-        self.let_pass(1.0)
-        picture = self.viewer.window.screenshot(canvas_only=False, flash=False)
-        write_small_png(path, picture)
-        self.frames.append(np.asarray(picture)[..., :3])
-        print(path, flush=True)
+    def film(self, path: Path) -> None:
+        """Write a picture of the window, and keep it for the film."""
+        self.frames.append(np.asarray(self.shoot(path, 1.0))[..., :3])
 
     def follow(self, folder: Path) -> None:
         """Take a picture of each iteration when its maps are shown, until the run is finished."""
@@ -101,10 +79,10 @@ class Demo:
             self.until(lambda last=shot: self.widget.state == "finished" or shown() > last)
             if shown() > shot:
                 shot = shown()
-                self.shoot(folder / f"iteration-{shot:02d}.png")
+                self.film(folder / f"iteration-{shot:02d}.png")
             elif self.widget.state == "finished":
                 break
-        self.shoot(folder / "finished.png")
+        self.film(folder / "finished.png")
 
     def write_film(self, path: Path) -> None:
         """Write the pictures taken so far as an animated GIF."""
@@ -146,8 +124,7 @@ def main() -> int:
     seconds = time.monotonic() - began
     truth = Path(demo.widget.value().particles).parent / "truth.mrc"
     found = resolution_to_truth(run / "run_class001.mrc", truth)
-    demo.viewer.close()
-    QApplication.processEvents()
+    demo.close()
     print(f"refined in {seconds:.0f} s; the FSC of the map with the truth falls below 0.5 at {found:.2f} Å")
     return 0
 

@@ -6,16 +6,42 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 from stage import Stage
 
 from napari_blush.samples import demo_half_maps
 
 
+class DenoiseStage(Stage):
+    """A viewer with the dock widget *Denoise map*."""
+
+    def __init__(self, theme: str | None = None) -> None:
+        super().__init__("Denoise map", theme=theme)
+        self.session = self.widget.session
+        self.pictures: list[Any] = []
+        self.session.picture_came.connect(self.pictures.append)
+
+    def words(self) -> str:
+        """Return what the session says."""
+        return f"waited in vain in state {self.session.state}: {self.session.failure}"
+
+    def denoise(self) -> None:
+        """Click on *Denoise*, and wait until the result and its FSC are shown."""
+        known, halves = len(self.session.history), len(self.session.sources) == 2
+        curves: list[Any] = []
+        self.session.fsc_came.connect(curves.append)
+        self.widget.panels.denoise_button.click()
+        self.until(lambda: self.session.state in ("done", "failed") and (bool(curves) or not halves))
+        if self.session.failure is not None:
+            raise SystemExit(str(self.session.failure))
+        self.until(lambda: len(self.session.history) > known and self.widget.layers.result is not None)
+
+
 def main(folder: Path, theme: str) -> int:
     """Write ``STATE-THEME.png`` into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    stage = Stage(theme)
+    stage = DenoiseStage(theme)
     viewer, widget, session = stage.viewer, stage.widget, stage.session
 
     def shoot(state: str, settle_seconds: float = 0.5) -> None:

@@ -8,21 +8,16 @@ import sys
 from pathlib import Path
 
 from demo import Demo
-from small_png import write_small_png
 
 
 def main(folder: Path, theme: str) -> int:
     """Write ``refine-STATE-THEME.png`` into `folder`; runs go where the widget proposes."""
     folder.mkdir(parents=True, exist_ok=True)
-    demo = Demo(None)
-    viewer, widget = demo.viewer, demo.widget
-    viewer.theme = theme
+    demo = Demo(None, theme)
+    widget = demo.widget
 
     def shoot(state: str, settle_seconds: float = 0.7) -> None:
-        demo.let_pass(settle_seconds)
-        picture = viewer.window.screenshot(canvas_only=False, flash=False)
-        write_small_png(folder / f"refine-{state}-{theme}.png", picture)
-        print(state, widget.state, flush=True)
+        demo.shoot(folder / f"refine-{state}-{theme}.png", settle_seconds)
 
     def until(*states: str) -> None:
         while widget.state not in states:
@@ -66,7 +61,7 @@ def main(folder: Path, theme: str) -> int:
     shoot("stopping", 0.4)
     until("stopped")
     shoot("stopped")
-    viewer.close()
+    demo.close()
     return 0
 
 

@@ -1,4 +1,4 @@
-"""A viewer with the dock widget "Denoise map" that a script plays on and takes pictures of."""
+"""A viewer with one of the plugin's dock widgets, that a script plays on and takes pictures of."""
 
 from __future__ import annotations
 
@@ -11,30 +11,39 @@ import napari
 from qtpy.QtWidgets import QApplication
 from small_png import write_small_png
 
-PATIENCE_SECONDS = 600.0
-WINDOW_PX = (1200, 800)
-
 
 class Stage:
-    """A viewer with the widget, opened as a user opens it.
+    """A viewer with a widget, opened as a user opens it.
 
     Parameters
     ----------
+    title
+        Of the widget, as it stands in the menu *Plugins > Blush*.
     theme
         ``"dark"``, ``"light"``, or None for what napari's settings say.
+    window_px
+        Width and height of the window.
+    patience_seconds
+        How long `until` waits.
     """
 
-    def __init__(self, theme: str | None = None) -> None:
+    def __init__(
+        self,
+        title: str,
+        *,
+        theme: str | None = None,
+        window_px: tuple[int, int] = (1200, 800),
+        patience_seconds: float = 600.0,
+    ) -> None:
+        self._patience_seconds = patience_seconds
         self.viewer = napari.Viewer(show=True)
         if theme is not None:
             self.viewer.theme = theme
-        self.viewer.window.resize(*WINDOW_PX)
-        self.widget = self._open_from_menu("Denoise map")
-        self.session = self.widget.session
-        self.pictures: list[Any] = []
-        self.session.picture_came.connect(self.pictures.append)
+        self.viewer.window.resize(*window_px)
+        self.widget = self.open_from_menu(title)
 
-    def _open_from_menu(self, title: str) -> Any:
+    def open_from_menu(self, title: str) -> Any:
+        """Open a dock widget of the plugin from napari's menu, and return it."""
         window = self.viewer.window
         window.plugins_menu.aboutToShow.emit()
         (blush,) = [action.menu() for action in window.plugins_menu.actions() if action.text() == "Blush"]
@@ -50,40 +59,30 @@ class Stage:
             time.sleep(0.005)
 
     def until(self, condition: Callable[[], bool]) -> None:
-        """Let Qt work until a condition comes true."""
-        end = time.monotonic() + PATIENCE_SECONDS
+        """Let Qt work until a condition comes true; end the script where that is hopeless."""
+        end = time.monotonic() + self._patience_seconds
         while not condition():
-            if time.monotonic() > end:
-                raise SystemExit(f"waited in vain in state {self.session.state}: {self.session.failure}")
-            self.let_pass(0.01)
+            if time.monotonic() > end or self.is_hopeless():
+                raise SystemExit(self.words())
+            self.let_pass(0.02)
 
-    def open_demo_maps(self) -> None:
-        """Click on *Demo half-maps*, and wait until they can be denoised."""
-        self.widget.panels.status.sample_button.click()
-        self.until(lambda: self.session.state == "ready")
+    def is_hopeless(self) -> bool:
+        """Whether the widget is in a state that it does not leave by itself."""
+        return False
 
-    def denoise(self) -> None:
-        """Click on *Denoise*, and wait until the result and its FSC are shown."""
-        known = len(self.session.history)
-        fsc: list[Any] = []
-        self.session.fsc_came.connect(fsc.append)
-        self.widget.panels.denoise_button.click()
-        self.until(lambda: self.session.state in ("done", "failed") and (bool(fsc) or not self._has_halves))
-        if self.session.failure is not None:
-            raise SystemExit(str(self.session.failure))
-        self.until(lambda: len(self.session.history) > known and self.widget.layers.result is not None)
+    def words(self) -> str:
+        """Return what the widget says of its state."""
+        raise NotImplementedError
 
-    @property
-    def _has_halves(self) -> bool:
-        return len(self.session.sources) == 2
-
-    def shoot(self, path: Path, settle_seconds: float = 0.5) -> None:
-        """Write a picture of the window as a small PNG."""
+    def shoot(self, path: Path, settle_seconds: float = 0.5) -> Any:
+        """Write a picture of the window as a small PNG, and return it ``[row, column, channel]``."""
         self.let_pass(settle_seconds)
-        write_small_png(path, self.viewer.window.screenshot(canvas_only=False, flash=False))
+        picture = self.viewer.window.screenshot(canvas_only=False, flash=False)
+        write_small_png(path, picture)
         print(path, flush=True)
+        return picture
 
     def close(self) -> None:
-        """Close the viewer; the widget's computing process ends with it."""
+        """Close the viewer; what belongs to the widget ends with it."""
         self.viewer.close()
         QApplication.processEvents()

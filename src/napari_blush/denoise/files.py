@@ -10,7 +10,7 @@ from blushcore.protocol import BlushError
 from blushcore.volumes import Volume, write_map
 from napari_blush.layers.listing import IMAGES_AXIS
 from napari_blush.layers.maps import METADATA
-from napari_blush.panels.files import half_path
+from napari_blush.panels.files import half_path, with_ending
 from napari_blush.reading import LayerData, map_layer
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def writer_of(
     Parameters
     ----------
     path
-        For one map; two halves go into ``…_half1`` and ``…_half2``.
+        For one map; two halves go into ``…_half1`` and ``…_half2``. Without an ending of maps, ``.mrc``.
     count
         Of maps.
     compute
@@ -69,6 +69,7 @@ def writer_of(
     BlushError
         If a half's file is there already: nobody was asked about that name.
     """
+    path = with_ending(path)
     paths = [path] if count == 1 else [half_path(path, half) for half in (1, 2)]
     there = [target.name for target in paths if count > 1 and target.exists()]
     if there:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +69,7 @@ class DenoiseLayers:
         self._volume: Volume | None = None
         self._name = ""
         self._own = OwnLayers(viewer, "")
+        self._groups: WeakKeyDictionary[Volume, str] = WeakKeyDictionary()
         self._contrast: SharedContrast | None = None
         self._split = BeforeAfter(viewer)
         self._split.failed.connect(self.failed.emit)
@@ -106,12 +108,18 @@ class DenoiseLayers:
             self.wanted.mode, self._mode_before = self._mode_before, None
             self.mode_changed.emit(self.wanted.mode)
         self._source, self._volume, self._name = source, volume, name
-        self._own = OwnLayers(self._viewer, "" if source is None else str(source.unique_id))
+        self._own = OwnLayers(self._viewer, self._group_of(source, volume))
         self._contrast = None if source is None else SharedContrast(source)
         self.result = None
         self._patches.clear()
         self._previewing = False
         self.wanted.compare_with = None
+
+    def _group_of(self, source: Image | None, volume: Volume | None) -> str:
+        """Return one word for one source, also where its layer was removed and came back."""
+        if source is None or volume is None:
+            return ""
+        return self._groups.setdefault(volume, str(source.unique_id))
 
     # --- previews ---------------------------------------------------------------------------------------------
 

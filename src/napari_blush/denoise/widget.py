@@ -119,6 +119,7 @@ class DenoiseWidget(Dock):
         panels.history.reuse_clicked.connect(lambda result: self.apply_record(result.record(1.0)))
         panels.history.remove_clicked.connect(self._on_remove)
         self._settle.timeout.connect(self._apply_settings)
+        self._connections.connect(self._viewer.layers.events.inserted, self._on_inserted)
         self._connections.connect(self._viewer.layers.events.removed, self._on_removed)
 
     def take_palette(self, palette: Palette) -> None:
@@ -235,6 +236,11 @@ class DenoiseWidget(Dock):
             self._take_estimate()
         for warning in self.session.warnings:
             self.say(warning)
+
+    def _on_inserted(self, event: Any) -> None:
+        """Say so where something was opened that is no map."""
+        if self.session.state is State.EMPTY and self.panels.inputs.map_layer is None:
+            self._on_state(State.EMPTY)
 
     def _on_removed(self, event: Any) -> None:
         """End a preview whose layer was removed."""

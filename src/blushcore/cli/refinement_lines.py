@@ -27,16 +27,16 @@ def iteration_lines(iteration: int, figures: Mapping[str, Any]) -> str:
     where = "near the last poses" if get("local_search") else "everywhere"
     last = "last " if get("is_last") else ""
     head = (
-        f"{last}iteration {iteration}: {_number(get('resolution_angstrom'))} Å "
-        f"(in use {_number(get('resolution_in_use_angstrom'))} Å), searched {where} by "
-        f"{_number(get('fine_angular_step_deg'))}°, images to {get('current_size')} px, "
-        f"Pmax {_number(get('mean_p_max'), 2)}{_time(get('seconds'))}"
+        f"{last}iteration {iteration}: {number(get('resolution_angstrom'))} Å "
+        f"(in use {number(get('resolution_in_use_angstrom'))} Å), searched {where} by "
+        f"{number(get('fine_angular_step_deg'))}°, images to {get('current_size')} px, "
+        f"Pmax {number(get('mean_p_max'), 2)}{time_taken(get('seconds'))}"
     )
-    moved = f"moved by {_number(get('change_angle_deg'))}° and {_number(get('change_offset_angstrom'), 2)} Å"
+    moved = f"moved by {number(get('change_angle_deg'))}° and {number(get('change_offset_angstrom'), 2)} Å"
     if get("accuracy_angle_deg") is not None:
         moved += (
-            f"; can be told to {_number(get('accuracy_angle_deg'))}° and "
-            f"{_number(get('accuracy_offset_angstrom'), 2)} Å"
+            f"; can be told to {number(get('accuracy_angle_deg'))}° and "
+            f"{number(get('accuracy_offset_angstrom'), 2)} Å"
         )
     lines = [head, moved, fsc_sketch(figures["fsc"], figures["voxel_size_angstrom"])]
     if get("why"):
@@ -57,11 +57,13 @@ def fsc_sketch(curve: Sequence[float | None], voxel_size: float) -> str:
     return f"FSC {row}▏to {2 * voxel_size:.3g} Å"
 
 
-def _number(value: float | None, decimals: int = 1) -> str:
+def number(value: float | None, decimals: int = 1) -> str:
+    """Return a figure with so many decimals; a question mark where it is not known."""
     return "?" if value is None else f"{value:.{decimals}f}"
 
 
-def _time(seconds: float | None) -> str:
+def time_taken(seconds: float | None) -> str:
+    """Return a time as the end of a line, in seconds or minutes; nothing where it is not known."""
     if seconds is None:
         return ""
     return f", {seconds:.1f} s" if seconds < 60 else f", {seconds / 60:.1f} min"

@@ -8,6 +8,7 @@ from blushcore import runs
 from blushcore.cli.exit_codes import DONE
 from blushcore.cli.terminal import failures_as_json, print_json, run_in_terminal
 from blushcore.devices.processes import is_follower
+from blushcore.runs import read_run
 
 
 def resume(run_dir: Path, /, *, detach: bool = False, json: bool = False) -> int:
@@ -26,9 +27,7 @@ def resume(run_dir: Path, /, *, detach: bool = False, json: bool = False) -> int
         Show nothing, and print the outcome as JSON at the end.
     """
     if is_follower():
-        from blushcore.jobs.refine.job import follow
-
-        follow()
+        _follow(run_dir)
         return DONE
     if detach:
         with failures_as_json(json):
@@ -39,3 +38,12 @@ def resume(run_dir: Path, /, *, detach: bool = False, json: bool = False) -> int
             print(f"Process {worker.pid} runs it; follow it with: blush watch {run_dir}")
         return DONE
     return run_in_terminal(lambda commands: runs.resume(run_dir, commands=commands), json=json)
+
+
+def _follow(run_dir: Path) -> None:
+    """Work along with process 0 at the run's job."""
+    if read_run(run_dir).job == "classify":
+        from blushcore.jobs.classify.job import follow
+    else:
+        from blushcore.jobs.refine.job import follow
+    follow()

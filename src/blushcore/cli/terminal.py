@@ -21,6 +21,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Ta
 from rich.text import Text
 
 from blushcore import protocol
+from blushcore.cli.classification_lines import classification_lines, is_classification
 from blushcore.cli.exit_codes import DONE, STOPPED
 from blushcore.cli.interrupts import Interrupts
 from blushcore.cli.refinement_lines import is_refinement, iteration_lines
@@ -259,6 +260,8 @@ def describe(event: Event) -> str:
             return f"{event.stage}: {_count(event)}{left}"
         case protocol.Message():
             return f"warning: {event.text}" if event.level == "warning" else event.text
+        case protocol.IterationDone() if is_classification(event.figures):
+            return classification_lines(event.iteration, event.figures)
         case protocol.IterationDone() if is_refinement(event.figures):
             return iteration_lines(event.iteration, event.figures)
         case protocol.IterationDone():

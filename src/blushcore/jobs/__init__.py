@@ -45,6 +45,7 @@ class JobRegistry(Mapping[str, Job[Any]]):
 JOBS = JobRegistry(
     {
         "denoise": "blushcore.jobs.denoise:JOB",
+        "classify": "blushcore.jobs.classify.job:JOB",
         "refine": "blushcore.jobs.refine.job:JOB",
         "simulate": "blushcore.jobs.simulate:JOB",
         "train": "blushcore.jobs.train:JOB",

@@ -16,6 +16,7 @@ from blushcore.reconstruction.blush import (
 from blushcore.reconstruction.division import mean_weight, unfiltered_map, unregularised_map, wiener_map
 from blushcore.reconstruction.half_sums import HalfSums, join_halves
 from blushcore.reconstruction.reconstruction import Prior, Reconstruction, Reference, Unit
+from blushcore.reconstruction.reference_power import tau2_from_reference
 from blushcore.reconstruction.safeguards import Safeguards, safeguards_of
 from blushcore.reconstruction.solvent import flatten_solvent
 from blushcore.reconstruction.spectra import fsc, ssnr, tau2_from_fsc
@@ -42,6 +43,7 @@ __all__ = [
     "ssnr",
     "symmetrise",
     "tau2_from_fsc",
+    "tau2_from_reference",
     "trailing_weights",
     "unfiltered_map",
     "unregularised_map",

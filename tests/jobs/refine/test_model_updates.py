@@ -11,9 +11,9 @@ import torch
 from blushcore.jobs.refine.model_updates import (
     implausible_values,
     updated_model,
-    updated_norms,
     updated_scales,
 )
+from blushcore.jobs.refine.norms import updated_norms
 from blushcore.jobs.refine.state import HalfModel
 
 SSNR = np.array([999.0, 50.0, 10.0, 3.1, 2.9, 0.1])

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from blushcore.inference import ImageModel, LocalSearch, Particles, Sampling
-from blushcore.jobs.refine.parameters import RefineParameters
+from blushcore.jobs.refine.parameters import SearchChoices
 from blushcore.jobs.refine.schedule import Search
 from blushcore.jobs.refine.state import HalfModel, Poses
 from blushcore.optics import CtfParameters, OpticsGroup
@@ -53,8 +53,8 @@ def particles_of(
     )
 
 
-def image_model(model: HalfModel, params: RefineParameters, directions: int) -> ImageModel:
-    """Return what images of a half are taken to be; `directions` is how many the grid has."""
+def image_model(model: HalfModel, params: SearchChoices, directions: int) -> ImageModel:
+    """Return what images of a half are taken to be; `directions` is how many the grid has, in all classes."""
     log_direction = None
     if model.direction_prior is not None and len(model.direction_prior) == directions:
         share = torch.from_numpy(model.direction_prior)

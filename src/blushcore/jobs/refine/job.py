@@ -67,7 +67,7 @@ def refine(params: RefineParameters, control: Control, state: JobState | None = 
     project = project_folder(inputs.table)
     if restored is None:
         if processes.rank == 0:
-            yield from _survey(inputs, control)
+            yield from survey(inputs, control)
         if params.continue_from is not None:
             current = state_of(params.continue_from, inputs)
             yield Message(text=f"It begins after iteration {current.iteration} of {params.continue_from}.")
@@ -152,7 +152,7 @@ def _told_before(inputs: Inputs, params: RefineParameters) -> Iterator[Event]:
         yield Message(text=text, level="warning")
 
 
-def _survey(inputs: Inputs, control: Control) -> Generator[Event, None, None]:
+def survey(inputs: Inputs, control: Control) -> Generator[Event, None, None]:
     """Look at every image once, so that one that cannot be used does not end the run later."""
     rows = range(len(inputs.table))
     step = max(256, len(rows) // 50)

@@ -10,32 +10,31 @@ import dataclasses
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from blushcore.inference import (
-    IMAGES_FOR_FIRST_ESTIMATE,
     Accuracy,
     ExpectationSums,
     ImageResults,
-    NoiseEstimate,
     Sampling,
-    circular_mask,
     estimate_accuracy,
     expectation,
 )
 from blushcore.jobs.refine.background import Background
 from blushcore.jobs.refine.communicator import Communicator, SingleProcess
+from blushcore.jobs.refine.comparing import compared
 from blushcore.jobs.refine.expectation_inputs import FileOrder, image_model, particles_of, sampling_of
+from blushcore.jobs.refine.first_noise import first_noise
 from blushcore.jobs.refine.maximisation import Maps, maximise
-from blushcore.jobs.refine.model_updates import updated_model, updated_norms
+from blushcore.jobs.refine.model_updates import updated_model
 from blushcore.jobs.refine.parameters import (
     DEFAULT_OFFSET_RANGE_PX,
     DEFAULT_OFFSET_STEP_PX,
     RefineParameters,
+    SearchChoices,
 )
 from blushcore.jobs.refine.preflight import Inputs
 from blushcore.jobs.refine.priors import prior_of
@@ -61,7 +60,6 @@ from blushcore.reconstruction import Prior
 T = TypeVar("T")
 
 FIRST_OFFSET_SIGMA_ANGSTROM = 10.0
-_NOISE_BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -145,7 +143,14 @@ class Refinement:
     def first_state(self, params: RefineParameters, control: Control) -> Generator[Event, None, RefineState]:
         """Return the state before the first iteration: the reference, and the noise of the images."""
         inputs = self.inputs
-        noise = yield from self._first_noise(params, control)
+        noise = yield from first_noise(
+            inputs.table,
+            inputs.reader,
+            self.optics,
+            diameter_angstrom=params.diameter,
+            seed=params.seed,
+            control=control,
+        )
         model = HalfModel(
             inputs.reference, noise, np.ones(len(inputs.table.group_names)), FIRST_OFFSET_SIGMA_ANGSTROM
         )
@@ -245,26 +250,17 @@ class Refinement:
             padding=params.padding,
             seed=params.seed + plan.iteration,
         )
-        total, before = len(inputs.table), sum(len(self.rows[h - 1]) for h in HALVES if h < half)
-        began = time.monotonic()
-        while True:
-            done, found = yield from self.background.run(lambda: advanced(stream), control)
-            if found is not None:
-                break
-            everywhere = before + min(done * size, len(rows))
-            pace = (time.monotonic() - began) / done
-            yield Progress(
-                stage=f"iteration {plan.iteration}: comparing images",
-                done=everywhere,
-                total=total,
-                unit="images",
-                eta_seconds=pace * (total - everywhere) / size,
-            )
-        sums, results = found
+        before = sum(len(self.rows[h - 1]) for h in HALVES if h < half)
         return (
-            yield from self.background.run(
-                lambda: (self.communicator.add_sums(sums), self.communicator.gather(results, len(rows))),
-                control,
+            yield from compared(
+                stream,
+                count=len(rows),
+                before=before,
+                total=len(inputs.table),
+                iteration=plan.iteration,
+                background=self.background,
+                communicator=self.communicator,
+                control=control,
             )
         )
 
@@ -297,7 +293,9 @@ class Refinement:
         for half, rows, sizes, (sums, results), reference in zip(
             state.halves, self.rows, self.group_sizes, found, references, strict=True
         ):
-            poses = self._with_results(poses, rows, results, half.mean_norm, params.norm_correction)
+            poses = poses.with_results(
+                self.inputs.table, rows, results, half.mean_norm if params.norm_correction else None
+            )
             model = updated_model(
                 half,
                 sums,
@@ -331,33 +329,6 @@ class Refinement:
             seconds_of_iteration=spent,
         )
 
-    def _with_results(
-        self,
-        poses: Poses,
-        rows: NDArray[np.int64],
-        results: ImageResults,
-        mean_norm: float,
-        norm_correction: bool,
-    ) -> Poses:
-        """Return the poses with the results of the particles in `rows`."""
-        table = self.inputs.table
-        pixel_size = table.pixel_size_angstrom[table.optics_index[rows]]
-        new: dict[str, Any] = {
-            "angles_deg": results.angles_deg.numpy(),
-            "offsets_angstrom": results.offsets_px.numpy() * pixel_size[:, None],
-            "p_max": results.p_max.numpy(),
-            "log_likelihood": results.log_likelihood.numpy(),
-            "significant": results.significant.numpy(),
-        }
-        if norm_correction:
-            new["norm"] = updated_norms(poses.norm[rows], mean_norm, results.residual.numpy())
-        changed = {}
-        for name, values in new.items():
-            whole = getattr(poses, name).copy()
-            whole[rows] = values
-            changed[name] = whole
-        return dataclasses.replace(poses, **changed)
-
     def _accuracy(self, params: RefineParameters, state: RefineState) -> Accuracy:
         """Estimate how finely the poses of some particles of half 1 can be told."""
         inputs, model = self.inputs, state.halves[0]
@@ -371,43 +342,18 @@ class Refinement:
             seed=params.seed + state.iteration,
         )
 
-    def _first_noise(
-        self, params: RefineParameters, control: Control
-    ) -> Generator[Event, None, tuple[NDArray[np.float64], ...]]:
-        """Estimate the noise of each optics group from some of its images."""
-        inputs, noise = self.inputs, []
-        for number, optics in enumerate(self.optics):
-            rows = np.flatnonzero(inputs.table.optics_index == number)
-            chosen = np.random.default_rng((params.seed, number)).permutation(rows)[:IMAGES_FOR_FIRST_ESTIMATE]
-            radius_px = params.diameter / 2 / optics.pixel_size_angstrom
-            estimate = NoiseEstimate(optics.box, circular_mask(optics.box, radius_px))
-            done = 0
-            for batch, images in inputs.reader.batches(np.sort(chosen), batch_size=_NOISE_BATCH):
-                estimate.add(images)
-                done += len(batch)
-                yield from control.obey()
-                yield Progress(stage="estimating the noise", done=done, total=len(chosen), unit="images")
-            noise.append(estimate.variance().numpy())
-        return tuple(noise)
-
-
-def advanced(
-    stream: Generator[int, None, tuple[ExpectationSums, ImageResults]],
-) -> tuple[int, tuple[ExpectationSums, ImageResults] | None]:
-    """Take a step of an E-step; return how many images are done, and at the end what it returns."""
-    try:
-        return next(stream), None
-    except StopIteration as end:
-        found: tuple[ExpectationSums, ImageResults] = end.value
-        return 0, found
-
 
 def first_search(params: RefineParameters, voxel_size: float) -> Search:
     """Return the search of the first iteration."""
+    is_local = params.healpix_order >= params.local_from_order
+    return given_search(params, voxel_size, is_local=is_local)
+
+
+def given_search(params: SearchChoices, voxel_size: float, *, is_local: bool) -> Search:
+    """Return the search that was asked for, by default over 5 pixels by 2."""
     reach = params.offset_range or DEFAULT_OFFSET_RANGE_PX * voxel_size
     step = params.offset_step or DEFAULT_OFFSET_STEP_PX * voxel_size
-    order = params.healpix_order
-    return Search(order, reach, min(step, reach), is_local=order >= params.local_from_order)
+    return Search(params.healpix_order, reach, min(step, reach), is_local=is_local)
 
 
 def pose_changes(before: Poses, after: Poses, symmetry: SymmetryGroup) -> Changes:

@@ -131,7 +131,7 @@ def maximise(
             joined=_array(final.map),
             unfiltered=unfiltered,
             denoised=None if final.denoised is None else _array(final.denoised),
-            denoising_seconds=_denoising_seconds([final]),
+            denoising_seconds=denoising_seconds([final]),
             warnings=final.warnings,
         )
 
@@ -140,8 +140,12 @@ def maximise(
         _reconstruction(second, agreement, inputs, params, half=2),
     )
     references = prior([reconstruction for reconstruction, _ in halves])
+    lowest = shell_at(params.initial_lowpass, inputs.box, inputs.voxel_size) if low_pass_again else None
     maps = [
-        _as_reference(reference.map, inputs, params, low_pass_again=low_pass_again) for reference in references
+        as_reference(
+            reference.map, inputs, params.diameter, flatten=params.flatten_solvent, low_pass_shell=lowest
+        )
+        for reference in references
     ]
     before = tuple(
         None if reference.map_before is reference.map else _array(reference.map_before)
@@ -155,7 +159,7 @@ def maximise(
         tuple(maps),
         before,
         cutoff_shell=references[0].cutoff_shell,
-        denoising_seconds=_denoising_seconds(references),
+        denoising_seconds=denoising_seconds(references),
         safeguards=references[0].safeguards,
         warnings=tuple(text for reference in references for text in reference.warnings),
     )
@@ -214,19 +218,22 @@ def coverage(sums: HalfSums, tau2: NDArray[np.float64]) -> NDArray[np.float64]:
     return share
 
 
-def _as_reference(volume: Tensor, inputs: Inputs, params: RefineParameters, *, low_pass_again: bool) -> Map:
-    if low_pass_again:
-        shell = shell_at(params.initial_lowpass, inputs.box, inputs.voxel_size)
-        volume = lowpass_at_shell(volume, shell)
-    if params.flatten_solvent:
+def as_reference(
+    volume: Tensor, inputs: Inputs, diameter_angstrom: float, *, flatten: bool, low_pass_shell: int | None
+) -> Map:
+    """Return a prior's map as the next iteration's reference: low-passed if asked to, its solvent flattened."""
+    if low_pass_shell is not None:
+        volume = lowpass_at_shell(volume, low_pass_shell)
+    if flatten:
         mask = None if inputs.mask is None else torch.from_numpy(inputs.mask).to(volume.device)
         volume = flatten_solvent(
-            volume, voxel_size=inputs.voxel_size, diameter_angstrom=params.diameter, mask=mask
+            volume, voxel_size=inputs.voxel_size, diameter_angstrom=diameter_angstrom, mask=mask
         )
     return _array(volume)
 
 
-def _denoising_seconds(references: list[Reference]) -> float | None:
+def denoising_seconds(references: list[Reference]) -> float | None:
+    """Return what the denoiser took for all references; None if there was none."""
     taken = [reference.diagnostics.get("denoising_seconds") for reference in references]
     known = [seconds for seconds in taken if seconds is not None]
     return sum(known) if known else None

@@ -104,22 +104,6 @@ def updated_scales(
     return mean
 
 
-def updated_norms(
-    norm: NDArray[np.float64], mean_norm: float, residual: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return (norm/mean) · residual: what each image must be divided by for its noise to be that of all.
-
-    Parameters
-    ----------
-    norm, mean_norm
-        So far.
-    residual
-        √(2 Σ Γ|X − CTF·S|²) of each image as it was compared: normalised.
-    """
-    updated: NDArray[np.float64] = np.where(residual > 0, norm / mean_norm * residual, norm)
-    return updated
-
-
 def implausible_values(
     norm: NDArray[np.float64], scales: tuple[NDArray[np.float64], ...], group_names: tuple[str, ...]
 ) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal, Protocol, Self
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
@@ -11,6 +11,30 @@ from blushcore.protocol import Parameters
 
 DEFAULT_OFFSET_RANGE_PX = 5.0
 DEFAULT_OFFSET_STEP_PX = 2.0
+
+
+class SearchChoices(Protocol):
+    """What a refinement's parameters and a classification's both say about searches and images."""
+
+    @property
+    def diameter(self) -> float: ...  # noqa: D102
+    @property
+    def initial_lowpass(self) -> float: ...  # noqa: D102
+    @property
+    def healpix_order(self) -> int: ...  # noqa: D102
+    @property
+    def offset_range(self) -> float | None: ...  # noqa: D102
+    @property
+    def offset_step(self) -> float | None: ...  # noqa: D102
+    @property
+    def zero_mask(self) -> bool: ...  # noqa: D102
+
+
+class SamplingChoices(SearchChoices, Protocol):
+    """With a symmetry."""
+
+    @property
+    def symmetry(self) -> str: ...  # noqa: D102
 
 
 class RefineParameters(Parameters):

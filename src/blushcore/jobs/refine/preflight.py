@@ -21,7 +21,7 @@ from blushcore.denoiser.weights import WeightsInfo, find_weights, read_weights_i
 from blushcore.devices import describe_device, host_memory, resolve_device
 from blushcore.inference import MemoryPlan
 from blushcore.jobs.refine.optimiser_files import with_halves_of
-from blushcore.jobs.refine.parameters import RefineParameters
+from blushcore.jobs.refine.parameters import RefineParameters, SearchChoices
 from blushcore.jobs.refine.resampling import on_other_grid
 from blushcore.optics import OpticsGroup, optics_group_from_star
 from blushcore.particles import ImageReader, ParticleTable, read_particles
@@ -32,7 +32,7 @@ from blushcore.volumes import Volume, describe_grid, grid_of_voxel_size, lowpass
 
 SAME_PIXEL_SIZE = 1e-3
 _GIB = 2**30
-_SHARE_FOR_IMAGES = 0.3
+SHARE_FOR_IMAGES = 0.3
 _LIKELY_ITERATIONS = 25
 _BYTES_A_STAR_ROW = 350
 
@@ -115,9 +115,9 @@ def check_inputs(params: RefineParameters) -> Inputs:
             table = with_halves_of(params.continue_from, table)
         table = table.assign_halves(params.seed)
         available = host_memory().available
-        reader = ImageReader(table, keep_bytes=int(available * _SHARE_FOR_IMAGES))
+        reader = ImageReader(table, keep_bytes=int(available * SHARE_FOR_IMAGES))
         box, voxel_size = int(reader.box[0]), float(table.pixel_size_angstrom[0])
-        _check_boxes(params, table, reader)
+        check_boxes(params, table, reader)
         optics_groups(table)
     if params.healpix_order >= params.local_from_order and not table.has_poses:
         with blaming("healpix_order"):
@@ -170,24 +170,36 @@ def read_reference(params: RefineParameters, box: int, voxel_size: float) -> NDA
     BlushError
         When it cannot be read, is no cube, or has another box or pixel size and may not be resampled.
     """
-    volume = read_map(params.reference)
+    return reference_on_grid(
+        params.reference,
+        box,
+        voxel_size,
+        initial_lowpass=params.initial_lowpass,
+        resample=params.resample_reference,
+    )
+
+
+def reference_on_grid(
+    path: Path, box: int, voxel_size: float, *, initial_lowpass: float, resample: bool
+) -> NDArray[np.float32]:
+    """Return a reference on a grid, low-passed to a resolution in Å. Raises as `read_reference`."""
+    volume = read_map(path)
     if len(set(volume.shape)) > 1:
-        raise BlushError(f"{params.reference} is no cube: {describe_grid(volume)}.", "Pad or crop it first.")
+        raise BlushError(f"{path} is no cube: {describe_grid(volume)}.", "Pad or crop it first.")
     size = volume.isotropic_voxel_size
     if not np.isfinite(volume.data).all() or float(volume.data.std()) == 0:
-        raise BlushError(f"{params.reference} is constant, or has values that are no numbers.", "Give a map.")
+        raise BlushError(f"{path} is constant, or has values that are no numbers.", "Give a map.")
     other_size = abs(size / voxel_size - 1) > SAME_PIXEL_SIZE
     if other_size or volume.shape[0] != box:
-        if not params.resample_reference:
+        if not resample:
             raise BlushError(
-                f"{params.reference} has {describe_grid(volume)}, the particles have {box} pixels of "
-                f"{voxel_size:.5g} Å.",
+                f"{path} has {describe_grid(volume)}, the particles have {box} pixels of {voxel_size:.5g} Å.",
                 "Give --resample-reference to bring it onto their grid, or mend its header if that is wrong.",
             )
         data = on_other_grid(volume.data, size, box, voxel_size)
     else:
         data = volume.data
-    shell = round(box * voxel_size / params.initial_lowpass)
+    shell = round(box * voxel_size / initial_lowpass)
     low = lowpass_at_shell(torch.from_numpy(np.ascontiguousarray(data)), shell)
     return low.numpy()
 
@@ -267,7 +279,14 @@ def check_disk(folder: Path, needed: int) -> None:
         )
 
 
-def _check_boxes(params: RefineParameters, table: ParticleTable, reader: ImageReader) -> None:
+def check_boxes(params: SearchChoices, table: ParticleTable, reader: ImageReader) -> None:
+    """Refuse images that a search cannot take, and a diameter or a low-pass that does not fit them.
+
+    Raises
+    ------
+    BlushError
+        It blames the parameter where one is to be mended.
+    """
     for box, size, number in zip(
         reader.box, table.pixel_size_angstrom, table.optics["rlnOpticsGroup"], strict=True
     ):

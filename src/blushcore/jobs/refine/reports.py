@@ -213,7 +213,7 @@ def _label(refinement: Refinement) -> str | None:
 
 def _sampling(done: Iteration, params: RefineParameters) -> Blocks:
     directions = done.plan.sampling.orientations.directions_deg.numpy()
-    return sampling_blocks(params, done.state.course, done.state.perturbation, directions)
+    return sampling_blocks(params, done.state.course.search, done.state.perturbation, directions)
 
 
 def _model(

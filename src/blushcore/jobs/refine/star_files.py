@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blushcore.inference import Accuracy
-from blushcore.jobs.refine.parameters import RefineParameters
-from blushcore.jobs.refine.schedule import Course, angular_step_deg
+from blushcore.jobs.refine.parameters import RefineParameters, SamplingChoices
+from blushcore.jobs.refine.schedule import Course, Search, angular_step_deg
 from blushcore.jobs.refine.state import HalfModel, Poses
 from blushcore.particles import ParticleTable
 from blushcore.particles.star_text import write_star
@@ -94,14 +94,24 @@ class InRun:
     name: str
 
 
-def data_columns(table: ParticleTable, poses: Poses) -> ParticleTable:
-    """Return the table with what the last iteration found, as RELION's ``_data.star`` has it."""
+def data_columns(
+    table: ParticleTable, poses: Poses, class_index: NDArray[np.int64] | None = None
+) -> ParticleTable:
+    """Return the table with what the last iteration found, as RELION's ``_data.star`` has it.
+
+    Parameters
+    ----------
+    class_index
+        Class of each particle from 0 on; without, it is a refinement's table, with half-sets.
+    """
+    numbers = {"rlnClassNumber": np.ones(len(table), np.int64) if class_index is None else class_index + 1}
+    if class_index is None:
+        numbers["rlnRandomSubset"] = table.half.astype(np.int64)
     return table.with_poses(poses.angles_deg, poses.offsets_angstrom).with_columns(
         {
             "rlnGroupNumber": table.group_index + 1,
-            "rlnClassNumber": np.ones(len(table), np.int64),
+            **numbers,
             "rlnNormCorrection": np.round(poses.norm, _DECIMALS),
-            "rlnRandomSubset": table.half.astype(np.int64),
             "rlnLogLikeliContribution": np.round(poses.log_likelihood, _DECIMALS),
             "rlnMaxValueProbDistribution": np.round(poses.p_max, _DECIMALS),
             "rlnNrOfSignificantSamples": poses.significant,
@@ -133,14 +143,8 @@ def model_blocks(
     """
     import pandas as pd
 
-    shells = np.arange(grid.box // 2 + 1)
     size = grid.box * grid.voxel_size
-    with np.errstate(divide="ignore"):
-        resolution = np.where(shells > 0, size / shells, _UNKNOWN)
     sigma = course.search.sigma_deg or 0.0
-    members = np.isin(table.half, halves)
-    per_group = np.bincount(table.group_index[members], minlength=len(table.group_names))
-    per_optics = np.bincount(table.optics_index[members], minlength=len(table.optics))
     blocks: Blocks = {
         "model_general": {
             "rlnReferenceDimensionality": 3,
@@ -174,21 +178,55 @@ def model_blocks(
                 "rlnAccuracyRotations": [accuracy.angle_deg if accuracy else _UNKNOWN],
                 "rlnAccuracyTranslationsAngst": [accuracy.offset_angstrom if accuracy else _UNKNOWN],
                 "rlnEstimatedResolution": [size / course.resolution_shell],
-                "rlnOverallFourierCompleteness": [_overall(curves.coverage, grid.current_size)],
+                "rlnOverallFourierCompleteness": [overall_coverage(curves.coverage, grid.current_size)],
             }
         ),
-        "model_class_1": pd.DataFrame(
-            {
-                "rlnSpectralIndex": shells,
-                "rlnResolution": shells / size,
-                "rlnAngstromResolution": resolution,
-                "rlnSsnrMap": np.minimum(curves.ssnr, _UNKNOWN),
-                "rlnGoldStandardFsc": curves.fsc,
-                "rlnFourierCompleteness": curves.coverage,
-                "rlnReferenceSigma2": curves.sigma2,
-                "rlnReferenceTau2": curves.tau2,
-            }
-        ),
+        "model_class_1": curves_block(curves, grid),
+        **image_model_blocks(table, model, np.isin(table.half, halves), grid),
+    }
+    if model.direction_prior is not None:
+        blocks["model_pdf_orient_class_1"] = pd.DataFrame({"rlnOrientationDistribution": model.direction_prior})
+    return blocks
+
+
+def curves_block(curves: MapCurves, grid: Grid) -> pd.DataFrame:
+    """Return the block ``model_class_…``: what is known of a map in each shell."""
+    import pandas as pd
+
+    shells = np.arange(grid.box // 2 + 1)
+    size = grid.box * grid.voxel_size
+    with np.errstate(divide="ignore"):
+        resolution = np.where(shells > 0, size / shells, _UNKNOWN)
+    return pd.DataFrame(
+        {
+            "rlnSpectralIndex": shells,
+            "rlnResolution": shells / size,
+            "rlnAngstromResolution": resolution,
+            "rlnSsnrMap": np.minimum(curves.ssnr, _UNKNOWN),
+            "rlnGoldStandardFsc": curves.fsc,
+            "rlnFourierCompleteness": curves.coverage,
+            "rlnReferenceSigma2": curves.sigma2,
+            "rlnReferenceTau2": curves.tau2,
+        }
+    )
+
+
+def image_model_blocks(
+    table: ParticleTable, model: HalfModel, members: NDArray[np.bool_], grid: Grid
+) -> Blocks:
+    """Return the blocks of a ``_model.star`` about images: scales by group, noise by optics group.
+
+    Parameters
+    ----------
+    members
+        Which particles of the table the model is of, ``(N,)``.
+    """
+    import pandas as pd
+
+    shells, size = np.arange(grid.box // 2 + 1), grid.box * grid.voxel_size
+    per_group = np.bincount(table.group_index[members], minlength=len(table.group_names))
+    per_optics = np.bincount(table.optics_index[members], minlength=len(table.optics))
+    blocks: Blocks = {
         "model_groups": pd.DataFrame(
             {
                 "rlnGroupNumber": np.arange(1, len(table.group_names) + 1),
@@ -213,18 +251,15 @@ def model_blocks(
                 "rlnSigma2Noise": variance,
             }
         )
-    if model.direction_prior is not None:
-        blocks["model_pdf_orient_class_1"] = pd.DataFrame({"rlnOrientationDistribution": model.direction_prior})
     return blocks
 
 
 def sampling_blocks(
-    params: RefineParameters, course: Course, perturbation: float, directions_deg: NDArray[np.float64]
+    params: SamplingChoices, search: Search, perturbation: float, directions_deg: NDArray[np.float64]
 ) -> Blocks:
     """Return the blocks of a ``_sampling.star``; `directions_deg` are the grid's rot and tilt, ``(D, 2)``."""
     import pandas as pd
 
-    search = course.search
     return {
         "sampling_general": {
             "rlnIs3DSampling": 1,
@@ -320,7 +355,7 @@ def project_folder(table: ParticleTable) -> Path:
     return next((folder for folder in folders if (folder / name).is_file()), Path.cwd())
 
 
-def _overall(coverage: NDArray[np.float64], current_size: int) -> float:
+def overall_coverage(coverage: NDArray[np.float64], current_size: int) -> float:
     """Mean coverage over the components up to the current size."""
     shells = np.arange(1, current_size // 2 + 1)
     return float(np.average(coverage[shells], weights=shells**2))

@@ -5,6 +5,7 @@ A checkpoint gives back every number as it was, so a resumed refinement does wha
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import zlib
 from collections.abc import Mapping
@@ -14,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from blushcore.inference import ImageResults
+from blushcore.jobs.refine.norms import updated_norms
 from blushcore.jobs.refine.schedule import Changes, Course, Search
 from blushcore.particles import ParticleTable
 from blushcore.protocol import BlushError, JobState
@@ -86,6 +89,37 @@ class Poses:
             np.zeros(n),
             np.zeros(n, np.int64),
         )
+
+    def with_results(
+        self,
+        table: ParticleTable,
+        rows: NDArray[np.int64],
+        results: ImageResults,
+        mean_norm: float | None,
+    ) -> Poses:
+        """Return the poses after an E-step over the particles in `rows` of the table.
+
+        Parameters
+        ----------
+        mean_norm
+            Mean of the norm corrections as it was; None leaves the corrections as they are.
+        """
+        pixel_size = table.pixel_size_angstrom[table.optics_index[rows]]
+        new: dict[str, Any] = {
+            "angles_deg": results.angles_deg.numpy(),
+            "offsets_angstrom": results.offsets_px.numpy() * pixel_size[:, None],
+            "p_max": results.p_max.numpy(),
+            "log_likelihood": results.log_likelihood.numpy(),
+            "significant": results.significant.numpy(),
+        }
+        if mean_norm is not None:
+            new["norm"] = updated_norms(self.norm[rows], mean_norm, results.residual.numpy())
+        changed = {}
+        for name, values in new.items():
+            whole = getattr(self, name).copy()
+            whole[rows] = values
+            changed[name] = whole
+        return dataclasses.replace(self, **changed)
 
 
 _POSES = tuple(Poses.__dataclass_fields__)

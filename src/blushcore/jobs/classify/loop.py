@@ -1,0 +1,390 @@
+"""The classification: compare with every class → weigh → insert → reconstruct → prior, again and again.
+
+Maximum-likelihood 3D classification (Scheres et al. 2007, Nat Methods 4:27) with regularised maps (Scheres
+2012, J Mol Biol 415:406): all particles in one set, one posterior over classes, orientations and offsets.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+from blushcore.denoiser import Denoiser
+from blushcore.inference import (
+    Accuracy,
+    ExpectationSums,
+    ImageModel,
+    ImageResults,
+    estimate_accuracy,
+    expectation,
+)
+from blushcore.jobs.classify.at_random import drawn_classes, merged_results, merged_sums
+from blushcore.jobs.classify.maximisation import ClassMaps, maximise
+from blushcore.jobs.classify.parameters import ClassifyParameters
+from blushcore.jobs.classify.plan import ClassifyPlan, image_size, moved_grid, sampling_for, search_of
+from blushcore.jobs.classify.preflight import ClassifyInputs
+from blushcore.jobs.classify.reseeding import drawn_map, shared_directions, shared_out
+from blushcore.jobs.classify.state import Classes, ClassifyState, Moves
+from blushcore.jobs.refine.background import Background
+from blushcore.jobs.refine.communicator import Communicator, SingleProcess
+from blushcore.jobs.refine.comparing import compared
+from blushcore.jobs.refine.expectation_inputs import FileOrder, image_model, particles_of
+from blushcore.jobs.refine.first_noise import first_noise
+from blushcore.jobs.refine.loop import FIRST_OFFSET_SIGMA_ANGSTROM, pose_changes
+from blushcore.jobs.refine.model_updates import updated_model
+from blushcore.jobs.refine.schedule import resolution_shell, shell_at
+from blushcore.jobs.refine.state import HalfModel, Poses
+from blushcore.optics import OpticsGroup
+from blushcore.protocol import Control, Event, Message, Progress
+from blushcore.reconstruction import BlushPrior, Prior, WienerPrior
+
+T = TypeVar("T")
+Found = tuple[ExpectationSums, ImageResults]
+
+_LEAST_SHARE = 1e-6
+"""Of the mean share: a class that nobody had is unlikely, not impossible."""
+
+
+@dataclass(frozen=True, eq=False)
+class ClassifyIteration:
+    """A finished iteration: what it was to do, what came of it, and how long its stages took.
+
+    Attributes
+    ----------
+    plan
+        What it was to do.
+    state
+        The classification after it.
+    maps
+        What was reconstructed.
+    log_likelihood
+        Of all particles.
+    stages
+        Seconds of each stage.
+    reseeded
+        Indices of classes that got a new start.
+    """
+
+    plan: ClassifyPlan
+    state: ClassifyState
+    maps: ClassMaps
+    log_likelihood: float
+    stages: dict[str, float]
+    reseeded: tuple[int, ...] = ()
+
+
+class Classification:
+    """The parts of a classification that stay the same from iteration to iteration, and what is done with them.
+
+    Parameters
+    ----------
+    inputs
+        Particles, images, references.
+    optics
+        The optics groups of the table.
+    communicator
+        The processes that share the work.
+    """
+
+    def __init__(
+        self, inputs: ClassifyInputs, optics: list[OpticsGroup], communicator: Communicator | None = None
+    ) -> None:
+        self.inputs, self.optics = inputs, optics
+        self.communicator = communicator or SingleProcess()
+        self.background = Background()
+        self._prior: Prior | None = None
+        self.rows = np.arange(len(inputs.table))
+
+    def first_state(
+        self, params: ClassifyParameters, control: Control
+    ) -> Generator[Event, None, ClassifyState]:
+        """Return the state before the first iteration: the references, and the noise of the images."""
+        inputs, classes = self.inputs, params.class_count
+        table, shells = inputs.table, inputs.box // 2 + 1
+        noise = yield from first_noise(
+            table,
+            inputs.reader,
+            self.optics,
+            diameter_angstrom=params.diameter,
+            seed=params.seed,
+            control=control,
+        )
+        poses = Poses.of(table)
+        model = HalfModel(
+            inputs.references,
+            noise,
+            np.ones(len(table.group_names)),
+            FIRST_OFFSET_SIGMA_ANGSTROM,
+            float(poses.norm.mean()),
+        )
+        nobody = Classes(
+            np.full(classes, 1 / classes),
+            np.zeros(len(table), np.int64),
+            np.zeros(len(table)),
+            np.zeros((classes, shells)),
+            np.full(classes, shell_at(params.initial_lowpass, inputs.box, inputs.voxel_size)),
+        )
+        return ClassifyState(0, 0.0, model, nobody, poses)
+
+    def iterate(
+        self, params: ClassifyParameters, before: ClassifyState, control: Control
+    ) -> Generator[Event, None, ClassifyIteration]:
+        """Do one iteration."""
+        plan, moved = yield from self._decide(params, before, control)
+        stages = {"deciding": plan.seconds}
+
+        began = time.monotonic()
+        compare = self._expect_at_random if plan.at_random else self._expect
+        sums, results = yield from compare(params, plan, before, control)
+        stages["comparing"] = time.monotonic() - began
+
+        began = time.monotonic()
+        yield Progress(stage=f"iteration {plan.iteration}: reconstructing", done=0, total=0)
+        maps = yield from self._by_one(
+            lambda: maximise(
+                sums,
+                before.model.reference,
+                self.inputs,
+                params,
+                self._loaded_prior(),
+                is_last=plan.is_last,
+                low_pass_again=plan.sampling.first_iteration_cc,
+            ),
+            control,
+        )
+        stages["reconstructing"] = time.monotonic() - began
+        if maps.denoising_seconds is not None:
+            stages["denoising"] = maps.denoising_seconds
+            stages["reconstructing"] -= maps.denoising_seconds
+        for text in maps.warnings:
+            yield Message(text=text, level="warning")
+        after = self._learn(params, plan, before, moved, sums, results, maps, stages)
+        reseeded: tuple[int, ...] = ()
+        if maps.empty and params.reseed_empty and not plan.is_last:
+            after, reseeded = self._with_new_starts(params, after, maps), maps.empty
+        yield from _about_empty_classes(maps.empty, reseeded, after.classes)
+        likelihood = float(results.log_likelihood.sum())
+        return ClassifyIteration(plan, after, maps, likelihood, stages, reseeded)
+
+    def _decide(
+        self, params: ClassifyParameters, before: ClassifyState, control: Control
+    ) -> Generator[Event, None, tuple[ClassifyPlan, float]]:
+        """Decide up to which shell to compare; return the grid's perturbation too."""
+        began = time.monotonic()
+        inputs, iteration = self.inputs, before.iteration + 1
+        accuracies: tuple[Accuracy | None, ...] = (None,) * params.class_count
+        if iteration > 1 and params.alignment != "none":
+            yield Progress(stage=f"iteration {iteration}: how finely poses can be told", done=0, total=0)
+            accuracies = yield from self._by_one(lambda: self._accuracies(params, before), control)
+        moved = moved_grid(params, before)
+        plan = ClassifyPlan(
+            iteration,
+            iteration >= params.iterations,
+            iteration == 1 and params.begins_at_random,
+            search_of(params, inputs.voxel_size),
+            sampling_for(params, inputs, before, moved),
+            accuracies,
+            time.monotonic() - began,
+        )
+        return plan, moved
+
+    def _expect(
+        self, params: ClassifyParameters, plan: ClassifyPlan, state: ClassifyState, control: Control
+    ) -> Generator[Event, None, Found]:
+        """Compare all images with every class."""
+        directions = plan.sampling.orientations.direction_count
+        model = image_model(state.model, params, directions * state.classes.count)
+        shares = np.maximum(state.classes.distribution * state.classes.count, _LEAST_SHARE)
+        model = dataclasses.replace(model, log_class=torch.from_numpy(np.log(shares)).float())
+        return (
+            yield from self._compare(
+                params, plan, state, state.model.reference, model, self.rows, before=0, control=control
+            )
+        )
+
+    def _expect_at_random(
+        self, params: ClassifyParameters, plan: ClassifyPlan, state: ClassifyState, control: Control
+    ) -> Generator[Event, None, Found]:
+        """Compare each image with one class alone, drawn by the seed."""
+        drawn = drawn_classes(len(self.rows), state.classes.count, params.seed)
+        model = image_model(state.model, params, 0)
+        parts, done = [], 0
+        for index, reference in enumerate(state.model.reference):
+            rows = np.flatnonzero(drawn == index)
+            parts.append(
+                (
+                    yield from self._compare(
+                        params, plan, state, reference, model, rows, before=done, control=control
+                    )
+                )
+            )
+            done += len(rows)
+        return merged_sums([sums for sums, _ in parts]), merged_results(drawn, [part for _, part in parts])
+
+    def _compare(
+        self,
+        params: ClassifyParameters,
+        plan: ClassifyPlan,
+        state: ClassifyState,
+        references: np.ndarray,
+        model: ImageModel,
+        rows: np.ndarray,
+        *,
+        before: int,
+        control: Control,
+    ) -> Generator[Event, None, Found]:
+        inputs, processes = self.inputs, self.communicator
+        stream = expectation(
+            torch.from_numpy(references).to(inputs.device),
+            inputs.voxel_size,
+            particles_of(inputs.table, self.optics, state.poses, rows[processes.rank :: processes.size]),
+            FileOrder(inputs.reader),
+            plan.sampling,
+            model,
+            padding=params.padding,
+            seed=params.seed + plan.iteration,
+        )
+        return (
+            yield from compared(
+                stream,
+                count=len(rows),
+                before=before,
+                total=len(self.rows),
+                iteration=plan.iteration,
+                background=self.background,
+                communicator=processes,
+                control=control,
+            )
+        )
+
+    def _loaded_prior(self) -> Prior:
+        """Return the prior, made when it is first needed: a network is loaded once, where it computes."""
+        if self._prior is None:
+            weights, device = self.inputs.weights, self.inputs.device
+            self._prior = WienerPrior() if weights is None else BlushPrior(Denoiser.load(weights.path, device))
+        return self._prior
+
+    def _by_one(self, compute: Callable[[], T], control: Control) -> Generator[Event, None, T]:
+        """Return what process 0 computes."""
+
+        def shared() -> T:
+            return self.communicator.share(compute() if self.communicator.rank == 0 else None)  # type: ignore[return-value]
+
+        return (yield from self.background.run(shared, control))
+
+    def _accuracies(self, params: ClassifyParameters, state: ClassifyState) -> tuple[Accuracy | None, ...]:
+        """Estimate for each class how finely the poses of some of its particles can be told."""
+        inputs = self.inputs
+        found: list[Accuracy | None] = []
+        for index, reference in enumerate(state.model.reference):
+            rows = np.flatnonzero(state.classes.index == index)
+            if not len(rows):
+                found.append(None)
+                continue
+            found.append(
+                estimate_accuracy(
+                    torch.from_numpy(reference).to(inputs.device),
+                    inputs.voxel_size,
+                    image_size(params, inputs, state),
+                    particles_of(inputs.table, self.optics, state.poses, rows),
+                    image_model(state.model, params, 0),
+                    padding=params.padding,
+                    seed=params.seed + state.iteration,
+                )
+            )
+        return tuple(found)
+
+    def _learn(
+        self,
+        params: ClassifyParameters,
+        plan: ClassifyPlan,
+        before: ClassifyState,
+        moved: float,
+        sums: ExpectationSums,
+        results: ImageResults,
+        maps: ClassMaps,
+        stages: dict[str, float],
+    ) -> ClassifyState:
+        """Return the state after an iteration."""
+        inputs, sampling = self.inputs, plan.sampling
+        mean_norm = before.model.mean_norm if params.norm_correction else None
+        poses = before.poses.with_results(inputs.table, self.rows, results, mean_norm)
+        groups = inputs.table.group_index
+        model = updated_model(
+            before.model,
+            sums,
+            ssnr=before.classes.mean_ssnr,
+            group_sizes=np.bincount(groups, minlength=len(inputs.table.group_names)),
+            is_global=params.alignment == "global",
+            only_poses=sampling.first_iteration_cc,
+            scale_correction=params.scale_correction,
+        )
+        model = dataclasses.replace(
+            model, reference=np.stack(maps.references), mean_norm=float(poses.norm.mean())
+        )
+        index = results.class_index.numpy()
+        distribution = (sums.class_weight / sums.class_weight.sum()).numpy()
+        shells = [resolution_shell(each.ssnr, sampling.current_size) for each in maps.curves]
+        if sampling.first_iteration_cc:  # low-passed again
+            shells = list(before.classes.resolution_shells)
+        classes = Classes(
+            distribution,
+            index,
+            results.class_probability.numpy()[self.rows, index],
+            np.stack([each.ssnr for each in maps.curves]),
+            np.array([0 if c in maps.empty else shell for c, shell in enumerate(shells)]),
+        )
+        changes = pose_changes(before.poses, poses, inputs.symmetry)
+        spent = sum(stages.values())
+        return ClassifyState(
+            iteration=plan.iteration,
+            perturbation=moved,
+            model=model,
+            classes=classes,
+            poses=poses,
+            moves=Moves(
+                1.0 if plan.iteration == 1 else float((index != before.classes.index).mean()),
+                changes.angle_deg,
+                changes.offset_angstrom,
+            ),
+            seconds=before.seconds + spent,
+            seconds_of_iteration=spent,
+        )
+
+    def _with_new_starts(
+        self, params: ClassifyParameters, state: ClassifyState, maps: ClassMaps
+    ) -> ClassifyState:
+        """Return the state with the largest class's map, drawn anew, in the empty classes."""
+        donor = int(state.classes.distribution.argmax())
+        references, prior = state.model.reference.copy(), state.model.direction_prior
+        for index in maps.empty:
+            generator = np.random.default_rng((params.seed, state.iteration, index))
+            references[index] = drawn_map(references[donor], maps.curves[donor], generator)
+        if prior is not None:
+            prior = shared_directions(prior, maps.empty, donor, state.classes.count)
+        model = dataclasses.replace(state.model, reference=references, direction_prior=prior)
+        distribution = shared_out(state.classes.distribution, maps.empty, donor)
+        classes = dataclasses.replace(state.classes, distribution=distribution)
+        return dataclasses.replace(state, model=model, classes=classes)
+
+
+def _about_empty_classes(
+    empty: tuple[int, ...], reseeded: tuple[int, ...], classes: Classes
+) -> Generator[Event, None, None]:
+    if not empty:
+        return
+    names = ", ".join(str(index + 1) for index in empty)
+    which = f"Class {names} has" if len(empty) == 1 else f"Classes {names} have"
+    largest = int(classes.particles.argmax()) + 1
+    then = (
+        f" A new start is made beside class {largest}, the largest."
+        if reseeded
+        else " Fewer classes may do, or give --reseed-empty."
+    )
+    yield Message(text=f"{which} no particles left.{then}", level="warning")

@@ -54,6 +54,7 @@ class Entry(NamedTuple):
 
 
 COMMANDS: dict[str, Entry] = {
+    "classify": Entry("blushcore.cli.classify:classify", "Sort particles into classes in 3D."),
     "denoise": Entry("blushcore.cli.denoise:denoise", "Denoise a map, or two half-maps."),
     "fsc": Entry("blushcore.cli.fsc:fsc", "Say up to where two half-maps agree: FSC and resolution."),
     "local-resolution": Entry(

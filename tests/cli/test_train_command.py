@@ -106,13 +106,19 @@ def test_paths_are_relative_to_the_file(folder, monkeypatch):
     [
         (TOML + "batchsize = 3\n", r"params.toml: batchsize is not a known parameter\."),
         (TOML + "dropout = 1.5\n", r"params.toml: dropout should be less than 1 \(it is 1.5\)"),
-        ("steps = 3\n", r"params.toml: models is missing"),
         ("steps = = 3\n", r"params.toml is no TOML file"),
     ],
 )
 def test_faulty_parameters_are_named(folder, text, sentence):
     with pytest.raises(BlushError, match=sentence):
         read_parameters(write_parameters(folder, text))
+
+
+def test_a_training_on_nothing_is_refused(folder, capsys):
+    parameters = write_parameters(folder, "steps = 3\n")
+    assert main(["train", str(parameters), "-o", str(folder / "run")]) == 1
+    assert "There is nothing to train on" in capsys.readouterr().err
+    assert not (folder / "run").exists()
 
 
 def test_what_cannot_begin_leaves_no_run_behind(folder, capsys):

@@ -76,8 +76,9 @@ def _beside(path: Path, values: dict[str, Any]) -> dict[str, Any]:
     """Take paths as relative to the file that holds them; weights may also be given by name."""
     folder = path.absolute().parent
     found = dict(values)
-    if isinstance(values.get("models"), str):
-        found["models"] = str(folder / values["models"])
+    for name in ("models", "pairs"):
+        if isinstance(values.get(name), str):
+            found[name] = str(folder / values[name])
     weights = values.get("initial_weights")
     if isinstance(weights, str) and (folder / weights).is_file():
         found["initial_weights"] = str(folder / weights)

@@ -33,7 +33,15 @@ from blushcore.protocol import (
 from blushcore.simulation import ModelEntry, read_model_table
 from blushcore.training.batches import BatchStream
 from blushcore.training.loss import Loss
-from blushcore.training.samples import BLOCKS_PER_VOLUME, Example, SimulatedPairs, TrainingBlocks
+from blushcore.training.pair_files import StoredPairs, of_split, read_pairs
+from blushcore.training.samples import (
+    BLOCKS_PER_VOLUME,
+    Example,
+    MixedPairs,
+    PairSource,
+    SimulatedPairs,
+    TrainingBlocks,
+)
 from blushcore.training.trainer import Schedule, Trainer, draw_recycles, new_network
 
 _VALIDATION_SEED = 7
@@ -44,7 +52,18 @@ _POLL_SECONDS = 0.2
 class TrainParameters(Parameters):
     """Parameters of a training."""
 
-    models: Path = Field(description="Table of atomic models (tab-separated: pdb, file, split, extent_A)")
+    models: Path | None = Field(
+        None, description="Table of atomic models (tab-separated: pdb, file, split, extent_A)"
+    )
+    pairs: Path | None = Field(
+        None, description="Table (half1, half2, mask …) or folder of half-map pairs, real or simulated"
+    )
+    pairs_share: float = Field(
+        0.5, ge=0, le=1, description="Share of the volumes that are stored pairs, where models are given too"
+    )
+    images_share: float = Field(
+        0.0, ge=0, le=1, description="Share of the simulated half-maps that are reconstructed from images"
+    )
     name: str = Field("my-weights", description="Name of the resulting weights", pattern=r"^[\w.-]+$")
     steps: PositiveInt = Field(100_000, description="Steps in all")
     time_budget: PositiveFloat | None = Field(
@@ -96,9 +115,9 @@ def check_inputs(params: TrainParameters) -> None:
         When there are no models, a model's file is missing, or there are no such weights or device.
     """
     resolve_device(params.device)
-    _models(params, "train")
+    _source(params, "train")
     if params.validation_blocks:
-        _models(params, "validation")
+        _source(params, "validation")
     if params.initial_weights is not None:
         find_weights(params.initial_weights)
 
@@ -133,14 +152,14 @@ def train(params: TrainParameters, control: Control, state: JobState | None = No
         device=str(trainer.device),
         resumed_from_iteration=first_step if state is not None else None,
     )
-    models = _models(params, "train")
+    source, text = _source(params, "train")
     yield Message(
-        text=f"Training on {len(models)} models from step {first_step} on, in "
+        text=f"Training on {text} from step {first_step} on, in "
         f"{'bfloat16' if trainer.reduced_precision else 'float32'} on {trainer.device}."
     )
     yield from training.prepare_validation(control)
 
-    examples = TrainingBlocks(SimulatedPairs(models), params.seed, params.clean_steps * params.batch_size)
+    examples = TrainingBlocks(source, params.seed, params.clean_steps * params.batch_size)
     figures, kept_step, kept_time = None, first_step, time.monotonic()
     try:
         with BatchStream(examples, first_step * params.batch_size, params.batch_size, params.workers) as stream:
@@ -220,8 +239,8 @@ class _Training:
         total = self.params.validation_blocks
         if total == 0:
             return
-        pairs = SimulatedPairs(_models(self.params, "validation"))
-        blocks = TrainingBlocks(pairs, _VALIDATION_SEED, first_noisy=2**62)
+        source, _ = _source(self.params, "validation")
+        blocks = TrainingBlocks(source, _VALIDATION_SEED, first_noisy=2**62)
         examples = []
         for number in range(total):
             yield from control.obey()
@@ -307,11 +326,11 @@ class _Training:
         """Return the averaged weights with the record of how they came about."""
         params = self.params
         record = {
-            "parameters": params.model_dump(mode="json", exclude={"models", "initial_weights"}),
+            "parameters": params.model_dump(mode="json", exclude={"models", "pairs", "initial_weights"}),
             "steps": self.trainer.step,
             "steps_before": self.steps_before,
             "seconds": round(self.seconds),
-            "models": len(_models(params, "train")),
+            "models": len(_models(params, "train")) if params.models else 0,
             "started_from": Path(params.initial_weights).name if params.initial_weights else None,
             "final_figures": figures,
         }
@@ -340,6 +359,39 @@ def _figures(
     }
 
 
+def _source(params: TrainParameters, split: Literal["train", "validation"]) -> tuple[PairSource, str]:
+    """Return where pairs of a split come from, and what that is called.
+
+    Raises
+    ------
+    BlushError
+        When there are none, or a file is missing.
+    """
+    if params.models is None and params.pairs is None:
+        raise BlushError(
+            "There is nothing to train on.", "Give a table of models (models) or half-map pairs (pairs)."
+        )
+    simulated = stored = None
+    names = []
+    if params.models is not None:
+        models = _models(params, split)
+        simulated = SimulatedPairs(models, params.images_share)
+        names.append(f"{len(models)} models")
+    if params.pairs is not None:
+        entries = of_split(read_pairs(params.pairs), split)
+        if entries:
+            stored = StoredPairs(entries)
+            names.append(f"{len(entries)} pairs of half-maps")
+        elif simulated is None or split == "train":
+            raise BlushError(f"{params.pairs} names no pair of half-maps for {split}.")
+    text = " and ".join(names)
+    if simulated is not None and stored is not None:
+        return MixedPairs(simulated, stored, params.pairs_share), text
+    source = stored if stored is not None else simulated
+    assert source is not None
+    return source, text
+
+
 def _models(params: TrainParameters, split: Literal["train", "validation"]) -> list[ModelEntry]:
     """Return the models of a split that are not too large.
 
@@ -348,6 +400,7 @@ def _models(params: TrainParameters, split: Literal["train", "validation"]) -> l
     BlushError
         When there are none, or one's file is missing: training on fewer would pass unnoticed.
     """
+    assert params.models is not None
     entries = read_model_table(params.models, split)
     fitting = [entry for entry in entries if entry.extent_angstrom <= params.largest_extent]
     if not fitting:

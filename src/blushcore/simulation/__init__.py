@@ -1,5 +1,6 @@
 """Atoms to densities to half-maps and particle sets."""
 
+from blushcore.simulation.acquisition import Acquisition, acquisitions
 from blushcore.simulation.density import electron_density, in_solvent, particle_mask
 from blushcore.simulation.half_maps import (
     HalfMaps,
@@ -9,6 +10,7 @@ from blushcore.simulation.half_maps import (
     simulate_half_maps,
     usual_b_factor,
 )
+from blushcore.simulation.image_route import ImageStatistics, draw_image_statistics, half_maps_from_images
 from blushcore.simulation.particle_draws import ParticleDraws, draw_particles
 from blushcore.simulation.rotations import random_rotation
 from blushcore.simulation.stack_file import StackWriter
@@ -16,7 +18,9 @@ from blushcore.simulation.structures import ModelEntry, atom_positions, read_mod
 from blushcore.simulation.truths import MapTruth, ModelTruth, is_map, open_truth, usual_box
 
 __all__ = [
+    "Acquisition",
     "HalfMaps",
+    "ImageStatistics",
     "MapTruth",
     "ModelEntry",
     "ModelTruth",
@@ -24,10 +28,13 @@ __all__ = [
     "PreferredView",
     "ReconstructionStatistics",
     "StackWriter",
+    "acquisitions",
     "atom_positions",
+    "draw_image_statistics",
     "draw_particles",
     "draw_statistics",
     "electron_density",
+    "half_maps_from_images",
     "in_solvent",
     "is_map",
     "open_truth",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -14,8 +14,11 @@ from torch import Tensor
 from blushcore.denoiser.network import BLOCK_SIZE, VOXEL_SIZE_ANGSTROM
 from blushcore.simulation import (
     ModelEntry,
+    acquisitions,
+    draw_image_statistics,
     draw_statistics,
     electron_density,
+    half_maps_from_images,
     in_solvent,
     particle_mask,
     random_rotation,
@@ -45,14 +48,30 @@ _VOLUME_STREAM, _BLOCK_STREAM = 0, 1
 
 @dataclass(frozen=True)
 class SimulatedPairs:
-    """Half-maps of atomic models by the fast route: a `PairSource`."""
+    """Half-maps of atomic models: a `PairSource`."""
 
     models: Sequence[ModelEntry]
+    images_share: float = 0.0
+    """Share of the pairs that are reconstructed from images; the others go by the fast route."""
 
     def __call__(self, generator: np.random.Generator) -> HalfMapPair:
         """Draw one of the models and simulate half-maps of it."""
+        from_images = self.images_share > 0 and generator.random() < self.images_share
         entry = self.models[int(generator.integers(len(self.models)))]
-        return simulate_pair(entry, generator)
+        return simulate_pair(entry, generator, from_images=from_images)
+
+
+@dataclass(frozen=True)
+class MixedPairs:
+    """Pairs of one source or another: a `PairSource`."""
+
+    first: PairSource
+    second: PairSource
+    second_share: float
+
+    def __call__(self, generator: np.random.Generator) -> HalfMapPair:
+        """Draw the source, and a pair from it."""
+        return (self.second if generator.random() < self.second_share else self.first)(generator)
 
 
 def simulate_pair(
@@ -62,8 +81,9 @@ def simulate_pair(
     resolution: float | None = None,
     anisotropy: float = 0.5,
     size_factor: float | None = None,
+    from_images: bool = False,
 ) -> HalfMapPair:
-    """Put a model into a random orientation and make two half-maps of it by the fast route, at 1.5 Å.
+    """Put a model into a random orientation and make two half-maps of it, at 1.5 Å.
 
     Parameters
     ----------
@@ -77,12 +97,39 @@ def simulate_pair(
         Chance of preferred views.
     size_factor
         Box over extent of the particle; 1.3 to 1.8 when None.
+    from_images
+        Reconstruct them from images, which takes half a minute, instead of the fast route.
 
     Raises
     ------
     BlushError
         When the model cannot be read.
     """
+    density, mask = _draw_particle(entry, generator, size_factor)
+    if resolution is None:
+        resolution = float(np.exp(generator.uniform(np.log(3.2), np.log(11.0))))
+    if from_images:
+        known = acquisitions()
+        uneven = [data_set for data_set in known if data_set.direction_shares is not None]
+        choice = uneven if generator.random() < anisotropy else known[:1]
+        acquisition = choice[int(generator.integers(len(choice)))]
+        if choice is not uneven:
+            acquisition = replace(acquisition, direction_shares=None)
+        images = draw_image_statistics(resolution, generator)
+        halves = half_maps_from_images(density, mask, VOXEL_SIZE_ANGSTROM, acquisition, images, generator)
+    else:
+        statistics = draw_statistics(resolution, generator, anisotropy=anisotropy)
+        torch_generator = torch.Generator().manual_seed(int(generator.integers(2**63)))
+        halves = simulate_half_maps(density, mask, VOXEL_SIZE_ANGSTROM, statistics, torch_generator)
+    return HalfMapPair(
+        halves.half1, halves.half2, mask, resolution, entry.extent_angstrom, halves.signal, density
+    )
+
+
+def _draw_particle(
+    entry: ModelEntry, generator: np.random.Generator, size_factor: float | None
+) -> tuple[Tensor, Tensor]:
+    """Return a model's density in solvent, turned at random, and its mask."""
     model = read_structure(entry.path)
     factor = generator.uniform(1.3, 1.8) if size_factor is None else size_factor
     box = max(BLOCK_SIZE + 16, int(entry.extent_angstrom * factor / VOXEL_SIZE_ANGSTROM))
@@ -99,15 +146,7 @@ def simulate_pair(
         relative_b_factors=bool(generator.random() < 0.5),
     )
     mask = particle_mask(density, VOXEL_SIZE_ANGSTROM)
-    density = in_solvent(density, VOXEL_SIZE_ANGSTROM, float(generator.uniform()))
-    if resolution is None:
-        resolution = float(np.exp(generator.uniform(np.log(3.2), np.log(11.0))))
-    statistics = draw_statistics(resolution, generator, anisotropy=anisotropy)
-    torch_generator = torch.Generator().manual_seed(int(generator.integers(2**63)))
-    halves = simulate_half_maps(density, mask, VOXEL_SIZE_ANGSTROM, statistics, torch_generator)
-    return HalfMapPair(
-        halves.half1, halves.half2, mask, resolution, entry.extent_angstrom, halves.signal, density
-    )
+    return in_solvent(density, VOXEL_SIZE_ANGSTROM, float(generator.uniform())), mask
 
 
 @dataclass(frozen=True)

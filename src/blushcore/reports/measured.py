@@ -1,0 +1,146 @@
+"""What a report works out from a run's files: FSC of the final halves, FSC with a truth, views."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blushcore.particles.star_text import read_star
+from blushcore.protocol import BlushError
+from blushcore.reports.directions import DirectionCounts
+from blushcore.reports.facts import RunFacts
+from blushcore.shells import FscCurves, fsc, mask_warnings, resolution, solvent_corrected_fsc
+from blushcore.shells.resolution import MAP_MODEL_THRESHOLD
+from blushcore.volumes import Volume, mask_from_map, read_map, read_mask, require_same_grid
+
+_ROT, _TILT = "rlnAngleRot", "rlnAngleTilt"
+_TRUTH_THRESHOLD = 0.05
+"""Of the truth's largest value, above which its mask is drawn."""
+
+
+@dataclass(frozen=True, eq=False)
+class HalvesMeasured:
+    """The FSC of the final halves; the name of the mask it is corrected for, if any; what is odd about it."""
+
+    curves: FscCurves
+    mask_name: str
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class AgainstTruth:
+    """The final map against what it was simulated from, in a soft mask of that.
+
+    Attributes
+    ----------
+    name
+        File of the truth.
+    with_truth, between
+        FSC of the mean of the undenoised halves with the truth, and of the halves; float64 ``(n // 2 + 1,)``.
+    size_angstrom
+        Side of the box.
+    angstrom, half_angstrom
+        Where they fall below 0.5 and 0.143.
+    """
+
+    name: str
+    with_truth: NDArray[np.float64]
+    between: NDArray[np.float64]
+    size_angstrom: float
+    angstrom: float
+    half_angstrom: float
+
+    @property
+    def mean(self) -> float:
+        """Mean FSC with the truth over all shells but the first."""
+        return float(self.with_truth[1:].mean())
+
+
+def measure_halves(facts: RunFacts, mask: Path | None) -> HalvesMeasured | None:
+    """Return the FSC of the final halves; None if there are none.
+
+    Parameters
+    ----------
+    facts
+        The run.
+    mask
+        Given by the user; otherwise the run's own.
+
+    Raises
+    ------
+    BlushError
+        If a file cannot be read or does not fit.
+    """
+    halves = _halves(facts)
+    if halves is None:
+        return None
+    one, two = halves
+    given = facts.parameter("mask")
+    if mask is None and given and Path(str(given)).is_file():
+        mask = Path(str(given))
+    size = one.isotropic_voxel_size
+    if mask is None:
+        curves = FscCurves(box=one.shape[0], voxel_size=size, unmasked=fsc(one.data, two.data))
+        return HalvesMeasured(curves, "", ())
+    window = read_mask(mask, facts.files["half1_unfil"], one)
+    curves = solvent_corrected_fsc(one.data, two.data, window.data, voxel_size=size)
+    return HalvesMeasured(curves, mask.name, tuple(mask_warnings(curves)))
+
+
+def measure_truth(facts: RunFacts, truth: Path) -> AgainstTruth:
+    """Hold the mean of the final halves against a truth.
+
+    Raises
+    ------
+    BlushError
+        If there are no final halves, or the truth is on another grid.
+    """
+    halves = _halves(facts)
+    if halves is None:
+        raise BlushError(
+            f"{facts.directory} has no final half-maps to hold against {truth}.", "Wait for the run's end."
+        )
+    one, two = halves
+    wanted = read_map(truth)
+    require_same_grid(facts.files["half1_unfil"], one, truth, wanted)
+    size = wanted.isotropic_voxel_size
+    mask = mask_from_map(
+        wanted,
+        threshold=_TRUTH_THRESHOLD * float(wanted.data.max()),
+        extend_angstrom=2 * size,
+        soft_edge_angstrom=5 * size,
+    ).data
+    with_truth = fsc((one.data + two.data) / 2 * mask, wanted.data * mask)
+    between = fsc(one.data * mask, two.data * mask)
+    across = one.shape[0] * size
+    return AgainstTruth(
+        truth.name,
+        with_truth,
+        between,
+        across,
+        resolution(with_truth, across, MAP_MODEL_THRESHOLD).interpolated_angstrom,
+        resolution(between, across).interpolated_angstrom,
+    )
+
+
+def measure_views(facts: RunFacts) -> DirectionCounts | None:
+    """Count the directions of the newest particle table; None if there is none with angles."""
+    path = facts.files.get("data")
+    if path is None:
+        return None
+    particles = read_star(path).get("particles")
+    if particles is None or _ROT not in particles or _TILT not in particles:
+        return None
+    rot, tilt = (particles[name].to_numpy(dtype="float64") for name in (_ROT, _TILT))
+    return DirectionCounts.of(rot, tilt, str(facts.parameter("symmetry") or "C1"))
+
+
+def _halves(facts: RunFacts) -> tuple[Volume, Volume] | None:
+    names = ("half1_unfil", "half2_unfil")
+    if any(name not in facts.files for name in names):
+        return None
+    one, two = (read_map(facts.files[name]) for name in names)
+    return one, two

@@ -1,0 +1,332 @@
+"""The sections of a report: each takes what is known of a run and returns HTML, or nothing where nothing is."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from blushcore.protocol import BlushError
+from blushcore.reports import charts
+from blushcore.reports.directions import DirectionCounts
+from blushcore.reports.facts import RunFacts
+from blushcore.reports.measured import AgainstTruth, HalvesMeasured
+from blushcore.reports.pictures import Row, slice_figure, views_figure
+from blushcore.volumes import read_map
+
+_MISSING_VIEWS = 0.2
+"""Share of directions without views from which on it is warned."""
+_HARM = -0.01
+_UNITS = {"_angstrom": "Å", "_deg": "°", "_px": "px"}
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What was worked out for the report itself; None where there was nothing to work it out from."""
+
+    halves: HalvesMeasured | None = None
+    truth: AgainstTruth | None = None
+    views: DirectionCounts | None = None
+
+
+def tiles(facts: RunFacts, measured: Measured) -> str:
+    """Return the figures that are looked for first."""
+    found: list[tuple[str, str, str]] = []
+    newest = {**facts.newest, **facts.figures}
+    if measured.halves is not None:
+        curves = measured.halves.curves
+        resolution = curves.resolution()
+        what = "FSC 0.143, unmasked" if curves.corrected is None else "FSC 0.143, mask-corrected"
+        nyquist = " (Nyquist)" if resolution.reaches_nyquist else ""
+        found.append((f"{resolution.interpolated_angstrom:.2f} Å", "resolution" + nyquist, what))
+    elif newest.get("resolution_angstrom"):
+        found.append((f"{newest['resolution_angstrom']:.2f} Å", "resolution", "FSC 0.143, unmasked"))
+    if measured.truth is not None:
+        found.append((f"{measured.truth.angstrom:.2f} Å", "against the truth", "FSC 0.5, in its mask"))
+    if facts.history:
+        found.append((str(facts.newest["iteration"]), "iterations", duration(newest.get("seconds_in_all"))))
+    if measured.views is not None:
+        found.append((f"{measured.views.images:,}".replace(",", " "), "particles", _group(facts)))
+    if newest.get("mean_p_max") is not None:
+        step = newest.get("angular_step_deg")
+        found.append((f"{newest['mean_p_max']:.2f}", "mean Pmax", f"angular step {step:.3g}°" if step else ""))
+    cells = (
+        f'<div class="tile"><b>{_e(value)}</b><span>{_e(name)}</span><small>{_e(note)}</small></div>'
+        for value, name, note in found
+    )
+    return f'<div class="tiles">{"".join(cells)}</div>' if found else ""
+
+
+def warnings(facts: RunFacts, measured: Measured) -> str:
+    """Return all there is to be warned of; a sentence if there is nothing."""
+    told = list(facts.warnings)
+    if facts.problem:
+        told.insert(0, facts.problem)
+    if facts.tone == "open":
+        told.insert(0, f"{facts.standing}: figures and maps are those of the newest iteration.")
+    if facts.parameter("prior") == "blush" and facts.parameter("spectral_trailing") is False:
+        told.append("Spectral trailing was off: the resolution may be told too good.")
+    gains = [figures["denoiser_gain"] for figures in facts.history if figures.get("denoiser_gain") is not None]
+    if gains and gains[-1] < _HARM:
+        told.append(
+            f"In the end a denoised half agreed with the raw other one by {-gains[-1]:.3f} less than the raw "
+            "halves do: the denoiser takes signal away or makes up detail."
+        )
+    if measured.halves is not None:
+        told += measured.halves.warnings
+    if measured.views is not None and missing_views(measured.views) > _MISSING_VIEWS:
+        share = 100 * missing_views(measured.views)
+        told.append(
+            f"From {share:.0f} % of the directions there are no views: the map is not equally good all round."
+        )
+    told = list(dict.fromkeys(told))
+    if not told:
+        return '<p class="fine">No warnings.</p>'
+    return '<ul class="warnings">' + "".join(f"<li>{_e(text)}</li>" for text in told) + "</ul>"
+
+
+def resolution(facts: RunFacts, measured: Measured) -> str:
+    """Return the FSC of the halves, and that with the truth."""
+    parts = []
+    if measured.halves is not None:
+        parts.append(charts.fsc_chart(measured.halves.curves, facts.history))
+        mask = measured.halves.mask_name
+        said = (
+            f"Inside {_e(mask)}, corrected by phase randomisation (Chen et al. 2013)."
+            if mask
+            else "Without a mask: the particle by itself is better than this says. Give one to see."
+        )
+        parts.append(
+            f'<p class="caption">Fourier shell correlation of the final half-maps, which no denoiser has seen. '
+            f"{said} Pale: the iterations before, each up to the resolution it used.</p>"
+        )
+    if measured.truth is not None:
+        truth = measured.truth
+        parts.append(charts.truth_chart(truth.with_truth, truth.between, truth.size_angstrom))
+        parts.append(
+            f'<p class="caption">The mean of the final undenoised halves against {_e(truth.name)}, from which '
+            f"the images were simulated, in a soft mask made of it: 0.5 at {truth.angstrom:.2f} Å, mean "
+            f"{truth.mean:.3f} over all shells. In the same mask the halves agree to 0.143 at "
+            f"{truth.half_angstrom:.2f} Å.</p>"
+        )
+    return _section("Resolution", *parts)
+
+
+def maps(facts: RunFacts) -> str:
+    """Return slices of the maps: before and after the prior, and the final ones."""
+    parts = []
+    pair = _rows(
+        facts.before_after,
+        ("half1_before_prior", "Half 1, before the prior"),
+        ("half1", "after the prior"),
+    )
+    if len(pair) == 2:
+        parts.append(slice_figure(pair, label="Half-map before and after the prior"))
+        parts.append(
+            f'<p class="caption">Half-map 1 in iteration {facts.last_reference}: as it was reconstructed, and '
+            "the reference that the prior made of it; one grey scale.</p>"
+        )
+    final = _rows(facts.files, ("map", "Final map"), ("denoised", "denoised, to look at only"))
+    if not final:
+        final = _rows(facts.files, ("half1", "Half-map 1"), ("half2", "Half-map 2"))
+    classes = sorted(role for role in facts.files if role.startswith("class") and role[5:].isdigit())
+    if classes:
+        final = _rows(facts.files, *((role, f"Class {int(role[5:])}") for role in classes[:4]))
+    if final:
+        own = [Row(row.title, row.volume) for row in final]
+        parts.append(slice_figure(own, label="Final maps"))
+        parts.append('<p class="caption">Slices through the centre; greys over the middle 99.5 % of each.</p>')
+    return _section("Maps", *parts)
+
+
+def classes(facts: RunFacts) -> str:
+    """Return the classes of a classification."""
+    shares = facts.newest.get("class_distribution")
+    if not shares or len(shares) < 2:
+        return ""
+    angstrom = facts.newest.get("class_resolution_angstrom") or [None] * len(shares)
+    rows = (
+        (str(number), f"{100 * share:.1f} %", "" if one is None else f"{one:.2f} Å")
+        for number, (share, one) in enumerate(zip(shares, angstrom, strict=False), 1)
+    )
+    return _section("Classes", table(("class", "share of the images", "resolution"), rows))
+
+
+def views(facts: RunFacts, measured: Measured) -> str:
+    """Return the angular distribution."""
+    counts = measured.views
+    if counts is None:
+        return ""
+    symmetry = facts.parameter("symmetry") or "C1"
+    missing = 100 * missing_views(counts)
+    return _section(
+        "Views",
+        views_figure(counts),
+        f'<p class="caption">From where the {counts.images} particles are seen, in equal areas of the sphere '
+        f"(Mollweide's map; {_e(str(symmetry))}, mates counted). The densest direction has "
+        f"{counts.relative.max():.1f} times the mean; {missing:.0f} % of the directions have no view, "
+        "opposite ones counted as one.</p>",
+    )
+
+
+def course(facts: RunFacts) -> str:
+    """Return how the iterations went."""
+    history = facts.history
+    if not history:
+        return ""
+    drawn = [
+        charts.over_iterations(
+            history,
+            (("resolution_angstrom", "FSC 0.143"), ("resolution_in_use_angstrom", "in use")),
+            "resolution (Å)",
+            is_log=True,
+        ),
+        charts.over_iterations(
+            history,
+            (("angular_step_deg", "step"), ("accuracy_angle_deg", "accuracy"), ("change_angle_deg", "change")),
+            "angles (°)",
+            is_log=True,
+        ),
+        charts.over_iterations(
+            history,
+            (
+                ("offset_step_angstrom", "step"),
+                ("accuracy_offset_angstrom", "accuracy"),
+                ("change_offset_angstrom", "change"),
+            ),
+            "offsets (Å)",
+            is_log=True,
+        ),
+        charts.over_iterations(history, (("mean_p_max", "mean Pmax"),), "mean Pmax"),
+        charts.over_iterations(history, (("seconds", "iteration"),), "time (s)"),
+    ]
+    return _section("Course", f'<div class="pair">{"".join(drawn)}</div>')
+
+
+def denoiser(facts: RunFacts) -> str:
+    """Return what the denoiser did to the halves."""
+    known = [figures for figures in facts.history if figures.get("denoiser_cross_fsc")]
+    if not known:
+        return ""
+    last = known[-1]
+    gain = charts.over_iterations(known, (("denoiser_gain", "gain"),), "gain in cross-validation")
+    cut = last.get("cutoff_angstrom")
+    trailing = f"Denoised maps are cut off at {cut:.2f} Å." if cut else "Denoised maps are not cut off."
+    seconds = sum(figures.get("stage_seconds", {}).get("denoising", 0.0) for figures in facts.history)
+    total = sum(sum(figures.get("stage_seconds", {}).values()) for figures in facts.history)
+    share = f" It took {100 * seconds / total:.0f} % of the time." if total else ""
+    return _section(
+        "Denoiser",
+        charts.denoiser_chart(last),
+        f'<p class="caption">Does it keep to the data? Iteration {last["iteration"]}, weights '
+        f"{_e(str(last.get('weights', '')))}. Each denoised half against the raw <i>other</i> one: above the "
+        "dashed curve noise was taken away, below it signal was lost or detail made up "
+        f"(gain {last['denoiser_gain']:+.3f}). {trailing}{share} None of these is a resolution.</p>",
+        f'<div class="pair">{gain}</div>',
+    )
+
+
+def parameters(facts: RunFacts) -> str:
+    """Return all parameters in force; those that are not the default stand out."""
+    rows = "".join(
+        f'<tr class="{"" if row.is_default else "set"}"><td><code>{_e(row.name)}</code></td>'
+        f"<td>{_e(value_words(row.value))}</td><td>{_e(row.meaning)}</td></tr>"
+        for row in facts.parameters
+    )
+    head = "<tr><th>parameter</th><th>value</th><th>meaning</th></tr>"
+    return _section(
+        "Parameters",
+        f'<table class="parameters">{head}{rows}</table>',
+        '<p class="caption">Bold: not the default.</p>',
+    )
+
+
+def results(facts: RunFacts) -> str:
+    """Return the figures of the end, and the files."""
+    newest = {**facts.newest, **facts.figures}
+    rows = [
+        (figure_words(name), value_words(value))
+        for name, value in newest.items()
+        if not isinstance(value, list | dict) and value is not None
+    ]
+    files = [(role, path.name, f"{path.stat().st_size / 1e6:.2f} MB") for role, path in facts.files.items()]
+    half = -(-len(rows) // 2)
+    both = "".join(table(("figure", "value"), part) for part in (rows[:half], rows[half:]) if part)
+    parts = [f'<div class="twice">{both}</div>'] if rows else []
+    if files:
+        parts.append(f"<h3>Files in {_e(str(facts.directory))}</h3>")
+        parts.append(table(("role", "file", "size"), files))
+    return _section("Results", *parts)
+
+
+def missing_views(counts: DirectionCounts) -> float:
+    """Return the share of directions that are seen from neither side: both sides give the same information."""
+    rot, tilt = counts.centres_deg()
+    opposite = np.array([counts.cell_at(r + 180, 180 - t) for r, t in zip(rot, tilt, strict=True)])
+    return float((counts.counts + counts.counts[opposite] == 0).mean())
+
+
+def value_words(value: Any) -> str:
+    """Return a value as people write it."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
+
+
+def figure_words(name: str) -> str:
+    """Return the name of a figure as people write it, with its unit."""
+    for ending, unit in _UNITS.items():
+        if name.endswith(ending):
+            return f"{name.removesuffix(ending).replace('_', ' ')} ({unit})"
+    return name.replace("_", " ")
+
+
+def duration(seconds: float | None) -> str:
+    """Return a time in words."""
+    if seconds is None:
+        return ""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table of plain words."""
+    first = "".join(f"<th>{_e(word)}</th>" for word in head)
+    body = "".join("<tr>" + "".join(f"<td>{_e(word)}</td>" for word in row) + "</tr>" for row in rows)
+    return f"<table><tr>{first}</tr>{body}</table>"
+
+
+def _rows(files: Mapping[str, Path], *wanted: tuple[str, str]) -> list[Row]:
+    """Return the maps that are there and can be read; the second shares the first one's grey scale."""
+    found: list[Row] = []
+    for role, title in wanted:
+        if role not in files:
+            continue
+        try:
+            volume = read_map(files[role])
+        except BlushError:
+            continue  # it was moved or is damaged: a report of the rest is better than none
+        found.append(Row(title, volume, 0 if found else None))
+    return found
+
+
+def _group(facts: RunFacts) -> str:
+    symmetry = facts.parameter("symmetry")
+    return f"symmetry {symmetry}" if symmetry else ""
+
+
+def _section(title: str, *parts: str) -> str:
+    content = "".join(parts)
+    return f"<section><h2>{_e(title)}</h2>{content}</section>" if content else ""
+
+
+def _e(text: str) -> str:
+    return html.escape(text)

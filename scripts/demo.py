@@ -59,9 +59,9 @@ class Demo(Stage):
         self.until(lambda: widget.state == "ready")
         widget.setValue(widget.value().replace(max_iterations=iterations))
         if self._run_folder is not None:
-            widget.output.path = proposed_run(self._run_folder / "any")
+            widget.run_section.output.path = proposed_run(self._run_folder / "any")
         self.until(lambda: widget.state == "ready")
-        widget.run_button.click()
+        widget.run_section.button.click()
         self.until(lambda: widget.view is not None)
 
     def film(self, path: Path) -> None:

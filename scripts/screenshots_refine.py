@@ -33,12 +33,12 @@ def main(folder: Path, theme: str) -> int:
     shoot("wrong")
     widget.set_up.diameter = 120.0
     until("ready")
-    widget.set_up.expert_button.click()
+    widget.set_up.panel.expert_button.click()
     demo.let_pass(0.3)
-    widget._scroll.ensureWidgetVisible(widget.set_up.expert_section, 0, 300)
+    widget._scroll.ensureWidgetVisible(widget.set_up.panel.expert_section, 0, 300)
     shoot("expert")
-    widget.set_up.expert_button.click()
-    widget.run_button.click()
+    widget.set_up.panel.expert_button.click()
+    widget.run_section.button.click()
     shoot("starting", 0.3)
     until("running")
     view = widget.view

@@ -61,9 +61,9 @@ def open_widget(
             watched.add(widget.view.run.directory)
         widget.shut_down()
         widget.shut_down()
-        assert not widget._settle.isActive()
+        assert not widget.readiness._settle.isActive()
         assert not widget._worker.is_running
-        assert not Path(widget._folder.name).exists()
+        assert not widget._scratch.exists()
     for directory in (*watched, *tmp_path.glob("run*")):
         worker = find_worker(directory)
         if worker is not None:
@@ -73,7 +73,7 @@ def open_widget(
 def fill(widget: Any, tiny: TinySet, output: Path, **changes: Any) -> RefineParameters:
     params = tiny.parameters(**changes)
     widget.setValue(params)
-    widget.output.path = output
+    widget.run_section.output.path = output
     return params
 
 
@@ -117,16 +117,16 @@ def test_the_states_of_setting_up(open_widget, silent, tiny, tmp_path, qtbot):
     particles = widget.set_up.particles
     assert particles.size_label.text() == "40 images · 24 pixels · 4 Å a pixel · 96 Å box"
     assert particles.gallery.count == 8
-    assert widget.output.path == tiny.folder / "refine_001"
+    assert widget.run_section.output.path == tiny.folder / "refine_001"
     widget.set_up.reference.choose(tiny.reference)
     widget.set_up.diameter = DIAMETER
     assert widget.state == "checking"
     assert particles.gallery.diameter_px == DIAMETER / PIXEL_SIZE
     checked(qtbot, silent, 1)
     answer_check(silent)
-    assert (widget.state, widget.run_button.isEnabled()) == ("ready", True)
-    assert "Memory 1.0 GiB of 8.0 GiB free" in widget.need_label.text()
-    assert "60 s to 5 min" in widget.need_label.text()
+    assert (widget.state, widget.run_section.button.isEnabled()) == ("ready", True)
+    assert "Memory 1.0 GiB of 8.0 GiB free" in widget.run_section.need_label.text()
+    assert "60 s to 5 min" in widget.run_section.need_label.text()
 
 
 def test_a_fault_is_said_at_its_field(open_widget, silent, tiny, tmp_path, qtbot):
@@ -138,7 +138,7 @@ def test_a_fault_is_said_at_its_field(open_widget, silent, tiny, tmp_path, qtbot
     silent.said.emit(Failed(id=request.id, field="diameter", **said))
     label = widget.set_up.form._errors["diameter"]
     assert (widget.state, label.text()) == ("wrong", "It is too large. Give less.")
-    assert not widget.run_button.isEnabled()
+    assert not widget.run_section.button.isEnabled()
     silent.said.emit(Failed(id="an older one", field="reference", **said))
     assert not widget.set_up.reference.error_label.text()
     widget.set_up.diameter = 60.0
@@ -147,7 +147,7 @@ def test_a_fault_is_said_at_its_field(open_widget, silent, tiny, tmp_path, qtbot
     widget.set_up.expert.set_values({"offset_range": 4.0, "offset_step": 6.0})
     qtbot.waitUntil(lambda: widget.state == "wrong", timeout=PATIENCE)
     assert "larger than offset_range" in widget.set_up.expert._errors["offset_step"].text()
-    assert widget.set_up.expert_button.isChecked()
+    assert widget.set_up.panel.expert_button.isChecked()
     widget.set_up.expert.set_values({"offset_range": 8.0, "offset_step": 4.0})
     widget.set_up.form.set_values({"symmetry": "E7"})
     qtbot.waitUntil(lambda: widget.state == "wrong", timeout=PATIENCE)
@@ -155,9 +155,9 @@ def test_a_fault_is_said_at_its_field(open_widget, silent, tiny, tmp_path, qtbot
     widget.set_up.form.set_values({"symmetry": "C1"})
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "params.json").write_text("{}")
-    widget.output.path = tmp_path / "taken"
+    widget.run_section.output.path = tmp_path / "taken"
     qtbot.waitUntil(lambda: widget.state == "wrong", timeout=PATIENCE)
-    assert widget.output_error.text().startswith("taken holds a run already.")
+    assert widget.run_section.error_label.text().startswith("taken holds a run already.")
 
 
 def test_particles_that_cannot_be_read_are_told(open_widget, silent, tmp_path, qtbot):
@@ -198,14 +198,14 @@ def test_parameters_go_round_with_params_json(open_widget, silent, tiny, tmp_pat
 def test_the_circle_and_the_diameter_follow_each_other(open_widget, silent, tiny, tmp_path, qtbot):
     viewer, widget = open_widget(silent)
     fill(widget, tiny, tmp_path / "run")
-    qtbot.waitUntil(lambda: widget._circle is not None, timeout=PATIENCE)
+    qtbot.waitUntil(lambda: widget.set_up.diameter_panel.circle is not None, timeout=PATIENCE)
     assert [layer.name for layer in viewer.layers] == ["reference"]
     assert widget.value().reference == tiny.reference
-    widget._circle.diameter = 71.0
+    widget.set_up.diameter_panel.circle.diameter = 71.0
     assert widget.set_up.diameter == 71.0
     assert widget.set_up.particles.gallery.diameter_px == 71.0 / PIXEL_SIZE
     widget.set_up.diameter = 50.0
-    assert widget._circle.diameter == 50.0
+    assert widget.set_up.diameter_panel.circle.diameter == 50.0
 
 
 def test_a_layer_without_a_file_is_written_for_the_run(open_widget, silent, tiny, tmp_path):
@@ -246,14 +246,14 @@ def test_the_built_in_set_is_five_clicks_away(open_widget, silent, tiny, tmp_pat
     answer_check(silent)
     assert widget.state == "ready"
     assert widget.value().particles == tiny.star
-    assert widget.run_button.isEnabled()
+    assert widget.run_section.button.isEnabled()
 
 
 def started(widget: Any, tiny: TinySet, output: Path, qtbot: Any, **changes: Any) -> None:
     fill(widget, tiny, output, **changes)
     qtbot.waitUntil(lambda: widget.state in ("ready", "wrong"), timeout=PATIENCE)
     assert widget.state == "ready", widget.card.text.text()
-    widget.run_button.click()
+    widget.run_section.button.click()
     assert widget.state == "starting"
     qtbot.waitUntil(lambda: widget.view is not None, timeout=PATIENCE)
 
@@ -330,7 +330,7 @@ def test_a_run_is_stopped_at_once_and_a_finished_one_is_looked_at(open_widget, t
     qtbot.waitUntil(lambda: widget.state == "stopped", timeout=PATIENCE)
     widget.card.buttons["set_up"].click()
     assert widget.view is None
-    assert widget.output.path != tmp_path / "run"
+    assert widget.run_section.output.path != tmp_path / "run"
     started(widget, tiny, tmp_path / "run2", qtbot, max_iterations=1)
     qtbot.waitUntil(lambda: widget.state == "finished", timeout=PATIENCE)
     assert "Å (FSC of the halves 0.143, no mask) after 1 iterations" in widget.card.text.text()

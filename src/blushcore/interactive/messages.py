@@ -133,13 +133,16 @@ class Describe(_Model):
 
 
 class CheckRefinement(_Model):
-    """Look at what a refinement is to begin with. Answered by `RefinementChecked`, or `Failed` with its field.
+    """Look at what a refinement or a classification is to begin with.
 
-    `parameters` are those of `blushcore.jobs.refine`, as JSON values; `output` is the run directory to be made.
+    Answered by `RefinementChecked`, or `Failed` with its field.
+
+    `parameters` are those of the job, as JSON values; `output` is the run directory to be made.
     """
 
     request: Literal["check_refinement"] = "check_refinement"
     id: str
+    job: Literal["refine", "classify"] = "refine"
     parameters: dict[str, Any]
     output: Path
 
@@ -297,7 +300,7 @@ class Compared(_Model):
 
 
 class RefinementChecked(_Model):
-    """A refinement can begin: what its particles are, and what it takes beside what is there.
+    """A refinement or classification can begin: what its particles are, and what it takes beside what is there.
 
     Bytes and seconds are predictions; `device_peak` is 0 where all is computed in the host's memory.
     """
@@ -305,7 +308,8 @@ class RefinementChecked(_Model):
     event: Literal["refinement_checked"] = "refinement_checked"
     id: str
     particles: int
-    half_sizes: tuple[int, int]
+    half_sizes: tuple[int, int] | None = None
+    """None where the particles are not split."""
     box: int
     pixel_size: float
     """Å."""
@@ -318,8 +322,8 @@ class RefinementChecked(_Model):
     device_free: int
     disk: int
     disk_free: int
-    seconds: tuple[float, float]
-    """From … to …: see `blushcore.jobs.refine.duration`."""
+    seconds: tuple[float, float] | None = None
+    """From … to …: see `blushcore.jobs.refine.duration`; None where nobody can say."""
     warnings: tuple[str, ...] = ()
 
 

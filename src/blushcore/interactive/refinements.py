@@ -15,9 +15,12 @@ from blushcore.interactive.messages import (
     RefinementChecked,
     Working,
 )
+from blushcore.jobs.classify import preflight as classify
+from blushcore.jobs.classify.parameters import ClassifyParameters
+from blushcore.jobs.refine import preflight as refine
 from blushcore.jobs.refine.duration import predicted_seconds
 from blushcore.jobs.refine.parameters import RefineParameters
-from blushcore.jobs.refine.preflight import check_disk, check_inputs, predicted_disk_bytes, predicted_need
+from blushcore.jobs.refine.preflight import check_disk
 from blushcore.jobs.simulate import (
     DEMO_DIAMETER_ANGSTROM,
     DEMO_SYMMETRY,
@@ -33,25 +36,24 @@ _CPU = "cpu"
 
 
 def check_refinement(request: CheckRefinement) -> RefinementChecked:
-    """Do what a refinement does before it begins, and say what was found.
+    """Do what a refinement or classification does before it begins, and say what was found.
 
     Raises
     ------
     BlushError
         When it could not begin; its ``field`` names the parameter, or ``"output"``.
     """
-    params = RefineParameters.parse(request.parameters, "The refinement")
-    inputs = check_inputs(params)
-    disk = predicted_disk_bytes(params, len(inputs.table), inputs.box)
+    inputs, need, disk, seconds = (
+        _classification(request) if request.job == "classify" else _refinement(request)
+    )
     with blaming("output"):
         check_disk(request.output, disk)
-    need = predicted_need(params, inputs.box, inputs.voxel_size, inputs.device, inputs.reader.kept_bytes)
     device = describe_device(inputs.device)
     half = inputs.table.half
     return RefinementChecked(
         id=request.id,
         particles=len(inputs.table),
-        half_sizes=(int((half == 1).sum()), int((half == 2).sum())),
+        half_sizes=None if request.job == "classify" else (int((half == 1).sum()), int((half == 2).sum())),
         box=inputs.box,
         pixel_size=inputs.voxel_size,
         optics_groups=len(inputs.table.optics),
@@ -63,9 +65,30 @@ def check_refinement(request: CheckRefinement) -> RefinementChecked:
         device_free=0 if inputs.device.type == _CPU else device.memory.available,
         disk=disk,
         disk_free=shutil.disk_usage(_existing(request.output)).free,
-        seconds=predicted_seconds(params, inputs),
+        seconds=seconds,
         warnings=inputs.warnings,
     )
+
+
+def _refinement(request: CheckRefinement) -> tuple[refine.Inputs, refine.Need, int, tuple[float, float] | None]:
+    """Return what a refinement reads, the memory and disk (bytes) and the time (s) that it needs."""
+    params = RefineParameters.parse(request.parameters, "The refinement")
+    inputs = refine.check_inputs(params)
+    kept = inputs.reader.kept_bytes
+    need = refine.predicted_need(params, inputs.box, inputs.voxel_size, inputs.device, kept)
+    disk = refine.predicted_disk_bytes(params, len(inputs.table), inputs.box)
+    return inputs, need, disk, predicted_seconds(params, inputs)
+
+
+def _classification(
+    request: CheckRefinement,
+) -> tuple[refine.Inputs, refine.Need, int, tuple[float, float] | None]:
+    """Return what a classification reads, and the memory and disk (bytes) that it needs."""
+    params = ClassifyParameters.parse(request.parameters, "The classification")
+    inputs = classify.check_inputs(params)
+    kept = inputs.reader.kept_bytes
+    need = classify.predicted_need(params, inputs.box, inputs.voxel_size, inputs.device, kept)
+    return inputs, need, classify.predicted_disk_bytes(params, len(inputs.table), inputs.box), None
 
 
 def make_demo_particles(request: MakeDemoParticles) -> Iterator[Event]:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from blushcore.devices import available_threads
 from blushcore.protocol import BlushError
 from blushcore.runs.files import plain_error
 from blushcore.runs.layout import RunDirectory, read_description
@@ -90,7 +91,12 @@ def find_worker(directory: Path) -> Worker | None:
 
 
 def start_detached(
-    directory: Path, *, command: Sequence[str] = CLI, start_seconds: float = START_SECONDS
+    directory: Path,
+    *,
+    command: Sequence[str] = CLI,
+    start_seconds: float = START_SECONDS,
+    niceness: int = 0,
+    threads: int | None = None,
 ) -> Worker:
     """Start a worker that begins or resumes the run in `directory`, and return once it holds the lock.
 
@@ -105,6 +111,11 @@ def start_detached(
         What stands for ``blush``.
     start_seconds
         How long to wait for it.
+    niceness
+        By how much it gives way to other programs: 0 as this one, 19 at most (below normal on Windows).
+    threads
+        How many it computes with at most; None for what this process may use. Less where ``OMP_NUM_THREADS``
+        says so.
 
     Raises
     ------
@@ -115,6 +126,9 @@ def start_detached(
     run = RunDirectory(directory.resolve())
     read_description(run)
     words = [*command, "resume", str(run.path), "--debug"]
+    environment = {**os.environ}
+    if threads is not None:
+        environment["OMP_NUM_THREADS"] = str(max(1, min(threads, available_threads())))
     try:
         with run.worker_stdout.open("ab") as stdout, run.worker_stderr.open("ab") as stderr:
             errors_begin = stderr.tell()
@@ -124,11 +138,15 @@ def start_detached(
                 stdout=stdout,
                 stderr=stderr,
                 cwd=run.path.parent,
+                env=environment,
                 start_new_session=True,
-                creationflags=_WINDOWS_FLAGS,
+                creationflags=_WINDOWS_FLAGS | (_WINDOWS_BELOW_NORMAL if niceness else 0),
             )
     except OSError as error:
         raise plain_error(error, run.worker_stderr) from error
+    if niceness and os.name == "posix":
+        with contextlib.suppress(OSError):  # gone already: told below
+            os.setpriority(os.PRIO_PROCESS, process.pid, os.getpriority(os.PRIO_PROCESS, 0) + niceness)
     # Reaps the worker should it end while we live; otherwise it would stay in the process table.
     threading.Thread(target=process.wait, name="blush worker's end", daemon=True).start()
     end = time.monotonic() + start_seconds
@@ -154,6 +172,9 @@ def start_detached(
 
 
 _WINDOWS_FLAGS = getattr(subprocess, "DETACHED_PROCESS", 0) | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
+
+
+_WINDOWS_BELOW_NORMAL = getattr(subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0)
 
 
 def _gone(pid: int) -> LockHolder:

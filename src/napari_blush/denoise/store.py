@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import tempfile
 from pathlib import Path
 
 from psygnal import Signal
@@ -15,6 +14,7 @@ from napari_blush.denoise.gathering import Gathering
 from napari_blush.denoise.results import Fsc, Result
 from napari_blush.denoise.states import Failure, Worker
 from napari_blush.denoise.worker_maps import WorkerMaps
+from napari_blush.scratch import scratch_folder
 
 
 class ResultStore:
@@ -37,7 +37,7 @@ class ResultStore:
 
     def __init__(self, worker: Worker, maps: WorkerMaps, background: Background) -> None:
         self._worker, self._maps, self._background = worker, maps, background
-        self._folder = Path(tempfile.mkdtemp(prefix="blush-results-"))
+        self._folder = scratch_folder("results")
         self._count = 0
         self._compared: dict[str, int] = {}
         self.results: list[Result] = []

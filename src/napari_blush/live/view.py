@@ -189,6 +189,15 @@ class LiveView(QWidget):
         self.close_run()
         super().closeEvent(event)
 
+    def become_part_of_a_dock(self) -> None:
+        """Leave the run's state to who embeds it, and keep what nobody else shows."""
+        column = self.layout()
+        assert isinstance(column, QVBoxLayout)
+        column.setContentsMargins(0, 0, 0, 0)
+        for place, label in enumerate((self.figures, self.problems)):
+            column.insertWidget(place, label)
+        self.status.hide()
+
     def close_run(self) -> None:
         """Stop watching the run, which goes on."""
         self.run.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import (
     QFrame,
@@ -19,6 +21,7 @@ from napari_blush.panels.cards import hint, restyle
 from napari_blush.refine.states import State, Words
 
 _ICON_PX = 44
+_FACTS = "Run directory, device, and how long ago the worker's heartbeat was seen to advance"
 
 _BUTTONS = {
     "open": ("Open…", "Choose a STAR file of particles (RELION 3.0 to 5)"),
@@ -71,9 +74,6 @@ class RunCard(QFrame):
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.facts = hint()
-        self.facts.setToolTip(
-            "Run directory, device, and how long ago the worker's heartbeat was seen to advance"
-        )
         self.buttons: dict[str, QPushButton] = {}
         rows = [QHBoxLayout(), QHBoxLayout()]
         for name, (words, tooltip) in _BUTTONS.items():
@@ -125,9 +125,10 @@ class RunCard(QFrame):
             self.bar.setRange(0, words.total)
             self.bar.setValue(words.done)
 
-    def show_facts(self, sentence: str) -> None:
+    def show_facts(self, sentence: str, directory: Path | None = None) -> None:
         """Say where the run lies, on what it runs and whether its heart beats; nothing hides the line."""
         self.facts.setText(sentence)
+        self.facts.setToolTip(_FACTS if directory is None else f"{directory}\n{_FACTS}")
         self.facts.setVisible(bool(sentence))
 
     def show_details(self, text: str) -> None:

@@ -19,8 +19,8 @@ from blushcore.interactive.messages import (
     RefinementChecked,
     Working,
 )
-from blushcore.jobs.refine.parameters import RefineParameters
 from napari_blush.panels.words import duration
+from napari_blush.refine.kinds import JobKind, JobParameters
 from napari_blush.worker import WorkerClient
 
 _GIB = 2**30
@@ -53,11 +53,13 @@ class Checks(QObject):
         worker.said.connect(self._on_said)
         worker.died.connect(self._on_died)
 
-    def check(self, params: RefineParameters, output: Path) -> None:
-        """Ask whether a refinement can begin; `passed` or `refused` comes."""
+    def check(self, kind: JobKind, params: JobParameters, output: Path) -> None:
+        """Ask whether a run can begin; `passed` or `refused` comes."""
         self._number += 1
         self._tell(
-            CheckRefinement(id=str(self._number), parameters=params.model_dump(mode="json"), output=output)
+            CheckRefinement(
+                id=str(self._number), job=kind.name, parameters=params.model_dump(mode="json"), output=output
+            )
         )
 
     def forget(self) -> None:
@@ -109,18 +111,21 @@ class Checks(QObject):
 
 def words_of_check(found: RefinementChecked) -> tuple[str, bool]:
     """Return what a check found, and whether it is worth a warning."""
-    first, second = found.half_sizes
+    images = f"{found.particles} images"
+    if found.half_sizes is not None:
+        images = "Halves of {} and {} images".format(*found.half_sizes)
     memory = f"Memory {_gib(found.host_peak)} of {_gib(found.host_free)} free"
     if found.device_peak:
         memory += f" · on {found.device} {_gib(found.device_peak)} of {_gib(found.device_free)} free"
-    low, high = found.seconds
     lines = [
-        f"Halves of {first} and {second} images · {found.device}: {found.device_name}",
+        f"{images} · {found.device}: {found.device_name}",
         memory,
         f"Disk {_size(found.disk)} of {_size(found.disk_free)} free",
-        f"Roughly {duration(low)} to {duration(high)}",
-        *found.warnings,
     ]
+    if found.seconds is not None:
+        low, high = found.seconds
+        lines.append(f"Roughly {duration(low)} to {duration(high)}")
+    lines += found.warnings
     return "\n".join(lines), bool(found.warnings)
 
 

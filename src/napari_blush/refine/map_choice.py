@@ -9,15 +9,16 @@ from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QComboBox, QFileDialog, QVBoxLayout, QWidget
 
 from blushcore.volumes import write_map
+from napari_blush.layers.listing import list_events, map_layers
 from napari_blush.layers.maps import METADATA, volume_of
 from napari_blush.layers.view import Connections, unwrapped
 from napari_blush.panels.cards import hint
+from napari_blush.panels.files import MAP_FILES
 
 if TYPE_CHECKING:
     from napari.layers import Image
     from napari.viewer import Viewer
 
-MAP_FILES = "Maps (*.mrc *.map *.ccp4 *.mrc.gz *.map.gz);;All files (*)"
 _OPEN = "a file …"
 _LIVE = "live/"
 
@@ -57,8 +58,7 @@ class MapChoice(QWidget):
         column.addWidget(self.box)
         column.addWidget(self.error_label)
         self._connections = Connections()
-        events = viewer.layers.events
-        for emitter in (events.inserted, events.removed, events.renamed):
+        for emitter in list_events(viewer):
             self._connections.connect(emitter, self._on_layers)
         self.box.activated.connect(self._on_activated)
         self._chosen: Any = None
@@ -89,7 +89,10 @@ class MapChoice(QWidget):
     def choose(self, chosen: Image | Path | None) -> None:
         """Choose a layer, a file or nothing, as a user does."""
         if isinstance(chosen, Path):
-            shown = next((layer for layer in _maps(self._viewer) if _file_of(layer) == chosen), None)
+            shown = next(
+                (layer for layer in map_layers(self._viewer, without=(_LIVE,)) if _file_of(layer) == chosen),
+                None,
+            )
             if shown is None and chosen not in self._files:
                 self._files.append(chosen)
             self._chosen = chosen if shown is None else shown
@@ -121,7 +124,7 @@ class MapChoice(QWidget):
     def _list(self) -> None:
         self.box.clear()
         self.box.addItem(self._nothing, None)
-        for layer in _maps(self._viewer):
+        for layer in map_layers(self._viewer, without=(_LIVE,)):
             self.box.addItem(layer.name, layer)
         for path in self._files:
             self.box.addItem(path.name, path)
@@ -156,18 +159,3 @@ def _file_of(layer: Image) -> Path | None:
     """Return the file that a layer was read from."""
     kept = layer.metadata.get(METADATA, {}).get("path")
     return Path(kept) if kept else None
-
-
-def _maps(viewer: Viewer) -> list[Image]:
-    """Return the viewer's maps, without what a live run shows."""
-    from napari.layers import Image
-
-    found = []
-    for layer in map(unwrapped, viewer.layers):
-        if not isinstance(layer, Image) or layer.ndim != 3 or layer.rgb or layer.multiscale:
-            continue
-        kept = layer.metadata.get(METADATA, {})
-        is_images = "particles" in kept or str(kept.get("path", "")).endswith((".mrcs", ".st", ".star"))
-        if not kept.get("split_view") and not str(kept.get("key", "")).startswith(_LIVE) and not is_images:
-            found.append(layer)
-    return found

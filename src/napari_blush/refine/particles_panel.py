@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,9 @@ from blushcore.particles import read_star_images
 from napari_blush.background import Background
 from napari_blush.panels.cards import Section, hint, restyle
 from napari_blush.refine.gallery import COLUMNS, ROWS, Gallery, tile_of
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
 
 STAR_FILES = "Particles (*.star);;All files (*)"
 
@@ -97,9 +101,12 @@ class ParticlesPanel(Section):
     came = Signal()
     """`facts` are those of the file that is named, or there is an error."""
 
-    def __init__(self, background: Background, parent: QWidget | None = None) -> None:
+    opened = Signal()
+    """The images are a layer of the viewer now."""
+
+    def __init__(self, viewer: Viewer, background: Background, parent: QWidget | None = None) -> None:
         super().__init__("Particles", parent)
-        self._background = background
+        self._viewer, self._background = viewer, background
         self._path: Path | None = None
         self.facts: ParticleFacts | None = None
         self.file = FileLine(
@@ -112,7 +119,12 @@ class ParticlesPanel(Section):
         self.warning_label.setObjectName("blushWarning")
         self.error_label = hint()
         self.error_label.setObjectName("blushError")
-        for widget in (self.file, self.error_label, self.size_label, self.gallery, self.warning_label):
+        self.open_button = QPushButton("Show all images")
+        self.open_button.setObjectName("blushPlainButton")
+        self.open_button.setToolTip("Open the images as a layer, with the circle of the diameter (Å) on it")
+        self.open_button.clicked.connect(self.open_images)
+        parts = (self.file, self.error_label, self.size_label, self.gallery, self.open_button)
+        for widget in (*parts, self.warning_label):
             self.body.addWidget(widget)
             widget.setVisible(widget is self.file)
         self.file.changed.connect(self._on_changed)
@@ -133,6 +145,22 @@ class ParticlesPanel(Section):
         self.error_label.setVisible(bool(sentence))
         self.file.line.setProperty("wrong", bool(sentence))
         restyle(self.file.line)
+
+    def open_images(self) -> None:
+        """Open the images as a layer; they are read when they are looked at."""
+        path = self._path
+        if path is None:
+            return
+        from napari.layers import Image
+
+        from napari_blush.reading import read_images
+
+        def add(found: Any) -> None:
+            if path == self._path:
+                self._viewer.add_layer(Image(found[0][0], **found[0][1]))
+                self.opened.emit()
+
+        self._background.run(lambda: read_images(str(path)), add, self._on_failure)
 
     def show_diameter(self, diameter: float) -> None:
         """Draw the circle of a diameter in Å on the images; 0 for none."""
@@ -175,4 +203,5 @@ class ParticlesPanel(Section):
         self.gallery.set_tiles([] if facts is None else list(facts.tiles), 1 if facts is None else facts.box)
         self.size_label.setVisible(facts is not None)
         self.gallery.setVisible(facts is not None)
+        self.open_button.setVisible(facts is not None)
         self.warning_label.setVisible(bool(warnings))

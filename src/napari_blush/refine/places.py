@@ -8,9 +8,7 @@ from pathlib import Path
 
 from qtpy.QtCore import QStandardPaths
 
-_NAME = "refine"
 _LAST = "last_run"
-_NUMBER = re.compile(rf"{_NAME}_(\d+)$")
 
 
 def data_folder() -> Path:
@@ -24,14 +22,15 @@ def demo_folder() -> Path:
     return data_folder() / "demo"
 
 
-def proposed_run(particles: Path) -> Path:
+def proposed_run(particles: Path, job: str = "refine") -> Path:
     """Return a run directory that is not there yet: ``refine_001`` and on, beside the particles' STAR file."""
+    number = re.compile(rf"{job}_(\d+)$")
     folder = particles.absolute().parent
     try:
-        taken = [int(match[1]) for path in folder.iterdir() if (match := _NUMBER.match(path.name))]
+        taken = [int(match[1]) for path in folder.iterdir() if (match := number.match(path.name))]
     except OSError:
         taken = []
-    return folder / f"{_NAME}_{max(taken, default=0) + 1:03d}"
+    return folder / f"{job}_{max(taken, default=0) + 1:03d}"
 
 
 def remember_run(directory: Path) -> None:

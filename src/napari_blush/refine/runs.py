@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from blushcore.jobs.refine.parameters import RefineParameters
+from blushcore.devices import available_threads
 from blushcore.protocol import BlushError, blaming
 from blushcore.runs import RunDirectory, create_run, find_worker, start_detached
+from napari_blush.refine.kinds import JobParameters
 
-_JOB = "refine"
+_NICENESS = 10
+"""A run on a workstation gives way to the programs that somebody works with, napari first."""
 _END_SECONDS = 5.0
 _LAST_CHARACTERS = 4000
 
@@ -29,13 +31,15 @@ def require_new(directory: Path) -> None:
             )
 
 
-def begin(directory: Path, parameters: Callable[[Path], RefineParameters]) -> Path:
+def begin(directory: Path, job: str, parameters: Callable[[Path], JobParameters]) -> Path:
     """Make a run and start its worker, which outlives this process.
 
     Parameters
     ----------
     directory
         The run directory, made if need be.
+    job
+        Its name.
     parameters
         Called with the directory, into which it may write maps that have no file yet.
 
@@ -52,9 +56,20 @@ def begin(directory: Path, parameters: Callable[[Path], RefineParameters]) -> Pa
             raise BlushError(
                 f"{directory} could not be made: {error.strerror}.", "Name another folder."
             ) from error
-    create_run(directory, _JOB, parameters(directory))
-    start_detached(directory)
+    create_run(directory, job, parameters(directory))
+    start_worker(directory)
     return directory
+
+
+def start_worker(directory: Path) -> None:
+    """Start a worker that begins or resumes a run, and leaves the viewer a core and the right of way.
+
+    Raises
+    ------
+    BlushError
+        If the worker does not begin.
+    """
+    start_detached(directory, niceness=_NICENESS, threads=available_threads() - 1)
 
 
 def end_worker(directory: Path) -> bool:

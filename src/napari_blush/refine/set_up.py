@@ -1,68 +1,34 @@
-"""All that a refinement is told: the form of `RefineParameters`, in parts."""
+"""All that a refinement or a classification is told: its files, and the form of its parameters."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import (
-    QCheckBox,
-    QFormLayout,
-    QHBoxLayout,
-    QLabel,
-    QPushButton,
-    QToolButton,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from blushcore.jobs.refine.parameters import RefineParameters
-from blushcore.protocol import explain_validation_error
+from blushcore.jobs.classify.parameters import ClassifyParameters
 from napari_blush.background import Background
 from napari_blush.panels.cards import Section
+from napari_blush.panels.diameter import DiameterPanel
 from napari_blush.parameter_form import ParameterForm
+from napari_blush.refine.kinds import KINDS, REFINE, JobKind, JobParameters, kind_of
 from napari_blush.refine.map_choice import MapChoice
+from napari_blush.refine.parameters_panel import ParametersPanel
 from napari_blush.refine.particles_panel import ParticlesPanel
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-_FILES = ("particles", "reference", "mask")
-_ELSEWHERE = ("continue_from",)
-"""What is chosen by going on with a run, and kept as it was set."""
-_MAIN = ("diameter", "symmetry", "prior", "weights", "device")
-_NOTHING = {"offset_range": "5 pixels", "offset_step": "2 pixels"}
-_LABELS = {
-    "healpix_order": "HEALPix order",
-    "local_from_order": "Local from order",
-    "initial_lowpass": "Initial low-pass",
-    "first_iteration_cc": "First by correlation",
-    "tau_fudge": "Tau fudge (T)",
-    "low_resolution_join": "Join halves up to",
-    "max_iterations": "Iterations at most",
-    "resample_reference": "Resample reference",
-    "keep": "Keep of the maps",
-    "root": "Images' folder",
+_KIND_WORDS = {
+    "refine": "One structure, refined to high resolution with independent halves",
+    "classify": "Several structures in one set: each particle goes to the class that it fits best",
 }
 
 
-def usable_priors() -> list[str]:
-    """Return the priors that the model takes, Blush first where it does."""
-    known = {"particles": "a.star", "reference": "a.mrc", "diameter": 1.0}
-    found = []
-    for prior in ("blush", "wiener"):
-        try:
-            RefineParameters.model_validate({**known, "prior": prior})
-        except ValidationError:
-            continue
-        found.append(prior)
-    return found
-
-
 class SetUp(QWidget):
-    """Particles, reference, mask and everything else that a refinement is told.
+    """Particles, reference, mask, and everything else that the job is told.
 
     `value` and `set_value` go round: parameters that are set come back equal, and so does ``params.json``.
     """
@@ -70,12 +36,14 @@ class SetUp(QWidget):
     changed = Signal()
     """Anything that `value` depends on."""
     estimate_clicked = Signal()
-    circle_toggled = Signal(bool)
 
     def __init__(self, viewer: Viewer, background: Background) -> None:
         super().__init__()
         self._setting = False
-        self.particles = ParticlesPanel(background)
+        self._kept: dict[str, Any] = {}
+        self._others: tuple[Path, tuple[Path, ...]] | None = None
+        self.kind: JobKind = REFINE
+        self.particles = ParticlesPanel(viewer, background)
         self.reference = MapChoice(
             viewer,
             "Reference",
@@ -85,36 +53,32 @@ class SetUp(QWidget):
         self.solvent_mask = MapChoice(
             viewer, "Solvent mask", "a sphere of the diameter", "Solvent mask (0 to 1) on the particles' grid"
         )
-        fields = RefineParameters.model_fields
-        main = [name for name in _MAIN if name in fields]
-        expert = [name for name in fields if name not in (*_MAIN, *_FILES, *_ELSEWHERE)]
-        self._kept: dict[str, Any] = {}
-        self.priors = usable_priors()
-        choices: dict[str, list[tuple[str, Any]]] = {
-            "device": [("automatic", "auto")],
-            "prior": [(name.capitalize(), name) for name in self.priors],
-        }
-        if "weights" in fields:
-            choices["weights"] = [("default", None)]
-        self.form = ParameterForm(RefineParameters, fields=main, nothing=_NOTHING, choices=choices)
-        self.form.set_step("diameter", 5)
-        self.form.set_nothing("diameter", "not set")
-        self.expert = ParameterForm(RefineParameters, fields=expert, nothing=_NOTHING, labels=_LABELS)
+        self.panels = {kind.name: ParametersPanel(viewer, kind) for kind in KINDS}
         self._build()
-        self.particles.chosen.connect(self._on_changed)
-        self.particles.came.connect(self._on_changed)
         for signal in (
+            self.particles.chosen,
+            self.particles.came,
             self.reference.changed,
             self.solvent_mask.changed,
-            self.form.changed,
-            self.expert.changed,
+            *(panel.changed for panel in self.panels.values()),
         ):
             signal.connect(self._on_changed)
-        if self.priors:
-            self.form.set_values({"prior": self.priors[0]})
-        self._on_changed()
+        for panel in self.panels.values():
+            panel.diameter_panel.estimate_clicked.connect(self.estimate_clicked)
+        self._show_kind()
 
     def _build(self) -> None:
+        kinds = QHBoxLayout()
+        kinds.setSpacing(2)
+        self.kind_buttons: dict[str, QPushButton] = {}
+        for kind in KINDS:
+            button = QPushButton(kind.title)
+            button.setObjectName("blushSegment")
+            button.setCheckable(True)
+            button.setToolTip(_KIND_WORDS[kind.name])
+            button.clicked.connect(lambda _=False, kind=kind: self.set_kind(kind))
+            self.kind_buttons[kind.name] = button
+            kinds.addWidget(button, 1)
         maps = Section("Reference and mask")
         rows = QFormLayout()
         rows.setContentsMargins(0, 0, 0, 0)
@@ -122,57 +86,69 @@ class SetUp(QWidget):
         rows.addRow("Reference", self.reference)
         rows.addRow("Mask", self.solvent_mask)
         maps.body.addLayout(rows)
-
-        method = Section("Refinement")
-        method.body.addWidget(self.form)
-        self.circle_box = QCheckBox("Show circle")
-        self.circle_box.setChecked(True)
-        self.circle_box.setToolTip("Draw the particle's sphere (Å) on the reference; drag it to change it")
-        self.estimate_button = QPushButton("Estimate")
-        self.estimate_button.setToolTip(
-            "Diameter (Å) of the sphere about the box's centre that holds what stands out of the reference"
-        )
-        row = QHBoxLayout()
-        row.addWidget(self.circle_box, 1)
-        row.addWidget(self.estimate_button)
-        method.body.addLayout(row)
-
-        self.expert_section = Section("Expert")
-        self.expert_section.heading.hide()
-        self.expert_button = QToolButton()
-        self.expert_button.setText("▸  Expert: sampling and regularisation")
-        self.expert_button.setToolTip("Show what seldom needs to be changed")
-        self.expert_button.setCheckable(True)
-        self.expert_button.setObjectName("blushFold")
-        self.expert_section.body.addWidget(self.expert_button)
-        self.expert_section.body.addWidget(self.expert)
-        self.expert.hide()
-
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
-        for section in (self.particles, maps, method, self.expert_section):
+        column.addLayout(kinds)
+        for section in (self.particles, maps, *self.panels.values()):
             column.addWidget(section)
-        self.expert_button.toggled.connect(self._on_fold)
-        self.estimate_button.clicked.connect(self.estimate_clicked)
-        self.circle_box.toggled.connect(self.circle_toggled)
+
+    # --- which job --------------------------------------------------------------------------------------------
+
+    @property
+    def panel(self) -> ParametersPanel:
+        """The form of the job that is chosen."""
+        return self.panels[self.kind.name]
+
+    @property
+    def form(self) -> ParameterForm:
+        """What is always in view of it."""
+        return self.panel.form
+
+    @property
+    def expert(self) -> ParameterForm:
+        """What is folded away of it."""
+        return self.panel.expert
+
+    @property
+    def diameter_panel(self) -> DiameterPanel:
+        """The circle and the estimate."""
+        return self.panel.diameter_panel
+
+    def set_kind(self, kind: JobKind) -> None:
+        """Choose the job; what both jobs are told is kept."""
+        before = self.panel
+        if kind is not self.kind:
+            is_users = before.diameter_panel.is_users
+            self.kind = kind
+            shared = set(before.kind.main) & set(kind.main) - {"tau_fudge"}
+            self._setting = True
+            try:
+                self.panel.set_values({name: before.values()[name] for name in shared})
+            finally:
+                self._setting = False
+            self.panel.diameter_panel.is_users = is_users
+            before.diameter_panel.end()
+        self._show_kind()
+        self._on_changed()
+
+    def _show_kind(self) -> None:
+        for name, panel in self.panels.items():
+            panel.setVisible(name == self.kind.name)
+            self.kind_buttons[name].setChecked(name == self.kind.name)
 
     # --- values -----------------------------------------------------------------------------------------------
 
     def values(self) -> dict[str, Any]:
         """Return what is set, by name; what is missing is None. Layers without a file are None too."""
-        values = {**self.form.values(), **self.expert.values()}
-        if values["prior"] != "blush":
-            values |= {name: None for name in ("weights",) if name in values} | {"spectral_trailing": True}
-        return {
-            **self._kept,
-            **values,
-            "particles": self.particles.path,
-            "reference": self.reference.path,
-            "mask": self.solvent_mask.path,
-        }
+        values = {**self._kept, **self.panel.values()}
+        reference = self.reference.path
+        if self._others is not None and self._others[0] == reference:
+            values["other_references"] = self._others[1]
+        files = {"particles": self.particles.path, "mask": self.solvent_mask.path}
+        return {**values, **files, "reference": reference}
 
-    def value(self) -> RefineParameters:
+    def value(self) -> JobParameters:
         """Return the parameters.
 
         Raises
@@ -180,17 +156,24 @@ class SetUp(QWidget):
         BlushError
             If something is missing or out of its range.
         """
-        return RefineParameters.parse(self.values(), "The refinement")
+        return self.kind.parse(self.values(), f"The {self.kind.heading.lower()}")
 
-    def set_value(self, params: RefineParameters) -> None:
+    def set_value(self, params: JobParameters) -> None:
         """Show parameters, e.g. those of a run's ``params.json``; `changed` is emitted once."""
+        kind = kind_of(params)
+        self.set_kind(kind)
         self._setting = True
         try:
-            self._kept = {name: getattr(params, name) for name in _ELSEWHERE if hasattr(params, name)}
-            self.form.set_values(params.model_dump())
-            self.expert.set_values(params.model_dump())
+            self._kept = {name: getattr(params, name) for name in kind.kept}
+            others: tuple[Path, ...] = ()
+            if isinstance(params, ClassifyParameters):
+                first, others = params.reference[0], params.reference[1:]
+            else:
+                first = params.reference
+            self._others = (first, others) if others else None
+            self.panel.set_values(params.model_dump())
             self.particles.choose(params.particles)
-            self.reference.choose(params.reference)
+            self.reference.choose(first)
             self.solvent_mask.choose(params.mask)
         finally:
             self._setting = False
@@ -199,7 +182,7 @@ class SetUp(QWidget):
     @property
     def diameter(self) -> float:
         """Å; 0 while it is not set."""
-        return float(self.form.values()["diameter"] or 0.0)
+        return self.diameter_panel.diameter
 
     @diameter.setter
     def diameter(self, diameter: float) -> None:
@@ -227,9 +210,7 @@ class SetUp(QWidget):
         self.solvent_mask.set_error("")
         if self.particles.facts is not None:
             self.particles.set_error("")
-        for form in (self.form, self.expert):
-            for name in RefineParameters.model_fields:
-                form.set_error(name, "")
+        self.panel.clear_errors()
 
     def set_error(self, field: str, sentence: str) -> bool:
         """Say at a field what is wrong with it; return whether there is such a field."""
@@ -241,51 +222,22 @@ class SetUp(QWidget):
         if field in panels:
             panels[field].set_error(sentence)
             return True
-        if self.expert.set_error(field, sentence):
-            self.expert_button.setChecked(True)
-            return True
-        return self.form.set_error(field, sentence)
+        return self.panel.set_error(field, sentence)
 
     def error_in_view(self) -> QLabel | None:
         """Return the first sentence about a fault, if there is one."""
         labels = self.findChildren(QLabel, "blushError")
-        return next((label for label in labels if not label.isHidden()), None)
+        return next((label for label in labels if label.isVisibleTo(self)), None)
 
-    def validated(self, **paths: Path | None) -> RefineParameters | None:
-        """Return the parameters, with files of layers in `paths`; None, with a sentence at each fault."""
-        try:
-            return RefineParameters.model_validate({**self.values(), **paths})
-        except ValidationError as error:
-            for finding in error.errors(include_url=False):
-                field = str(finding["loc"][0]) if finding["loc"] else _named_in(finding["msg"])
-                self.set_error(field, _sentence(finding, error.title))
-            return None
+    def validated(self, **files: Path | None) -> JobParameters | None:
+        """Return the parameters, with files of layers; None, with a sentence at each fault."""
+        found = self.panel.validated(self.values(), **files)
+        if not isinstance(found, dict):
+            return found
+        for field, sentence in found.items():
+            self.set_error(field, sentence)
+        return None
 
     def _on_changed(self) -> None:
-        denoises = self.form.values()["prior"] == "blush"
-        self.expert.control("spectral_trailing").setEnabled(denoises)
-        if "weights" in self.form.values():
-            self.form.control("weights").setEnabled(denoises)
         if not self._setting:
             self.changed.emit()
-
-    def _on_fold(self, on: bool) -> None:
-        self.expert.setVisible(on)
-        self.expert_button.setText(f"{'▾' if on else '▸'}  Expert: sampling and regularisation")
-
-
-def _named_in(message: str) -> str:
-    """Return the parameter that a sentence about several of them names first."""
-    places = {name: message.find(name.replace("_", " ")) for name in RefineParameters.model_fields}
-    places |= {name: message.find(name) for name in places if name in message}
-    return min((name for name, place in places.items() if place >= 0), key=places.__getitem__, default="prior")
-
-
-def _sentence(finding: Any, title: str) -> str:
-    """Say what is wrong with one field."""
-    if finding["type"] == "string_pattern_mismatch":
-        description = RefineParameters.model_fields[str(finding["loc"][0])].description
-        return f"{finding['input'] or 'Nothing'} will not do. {description}."
-    again: Any = {key: finding[key] for key in ("type", "loc", "input", "ctx") if key in finding}
-    one = ValidationError.from_exception_data(title, [again])
-    return explain_validation_error(one, lambda name: name.replace("_", " ").capitalize())

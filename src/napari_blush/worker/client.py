@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 from pydantic import BaseModel
 from qtpy.QtCore import QObject, QProcess, QProcessEnvironment, Signal  # type: ignore[attr-defined]
 
 from blushcore.interactive.messages import PROTOCOL, GarbledError, Ready, parse_event, to_line
+from napari_blush.scratch import scratch_folder
 from napari_blush.worker.lines import LineBuffer
 
 _KEPT_OF_STDERR = 8000
@@ -76,7 +76,7 @@ class WorkerClient(QObject):
         if self._process is not None:
             return
         self._lines, self._stderr = LineBuffer(), b""
-        self._folder = Path(tempfile.mkdtemp(prefix="blush-"))
+        self._folder = scratch_folder()
         process = QProcess(self)
         environment = QProcessEnvironment.systemEnvironment()
         environment.insert("PYTHONUNBUFFERED", "1")

@@ -123,3 +123,9 @@ def test_the_mask_channel_learns_the_mask():
     sure, unsure = mask_loss(20 * (2 * masks - 1)), mask_loss(LOGITS)
     assert float(sure.mask) < 1e-6 < float(unsure.mask)
     assert float(unsure.total - sure.total) == pytest.approx(0.1 * float(unsure.mask - sure.mask))
+
+
+def test_what_is_left_where_the_input_was_cut_off_cannot_outweigh_the_rest():
+    blocks = SIGNAL + band(FINE.std() * random(1), 0, 16)
+    remains = 0.05 * FINE.std() * band(random(6), 17, 99)
+    assert float(loss(SIGNAL + remains, blocks, SIGNAL).density) < 0.3

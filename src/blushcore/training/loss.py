@@ -76,9 +76,9 @@ def noise2noise_loss(
 
     error = _shell_sums(_transform((answer - wanted) * window))
     power = _shell_sums(_transform(given * window))
-    floor = _NOTHING * power.sum(1, keepdim=True) + _SMALLEST
+    floor = _least_power(power, near)
     everywhere = _WEIGHT_BEYOND + (1 - _WEIGHT_BEYOND) * near
-    density = _mean(error / (power + floor), everywhere).mean()
+    density = _mean(error / torch.maximum(power, floor), everywhere).mean()
 
     inside = window * masks
     one, two, before = (_transform(part * inside) for part in (answer, wanted, given))
@@ -95,6 +95,19 @@ def noise2noise_loss(
         (agreement * counted).sum().detach(),
         (agreement_before * counted).sum().detach(),
     )
+
+
+def _least_power(power: Tensor, near: Tensor) -> Tensor:
+    """Return the least that shells count as holding: as much a component as the weakest one that matters.
+
+    Where an input was cut off it holds nothing, and whatever is left there would weigh without bound.
+    """
+    n = 2 * (power.shape[1] - 2)
+    shells, multiplicity = _half_grid(n, power.device, power.dtype)
+    counts = multiplicity.expand(n, n, -1).flatten()
+    components = power.new_zeros(power.shape[1]).index_add(0, shells, counts)
+    within = (power / components).masked_fill(near < 1, torch.inf)
+    return within.amin(1, keepdim=True) * components + _SMALLEST
 
 
 def _fsc(one: Tensor, two: Tensor) -> Tensor:

@@ -43,7 +43,7 @@ class Checker(HTMLParser):
         if tag not in VOID:
             self.open.append(tag)
 
-    def handle_startendtag(self, tag, attrs):
+    def handle_startendtag(self, _tag, attrs):
         self.addresses += [value for name, value in attrs if name in ("href", "src")]
 
     def handle_endtag(self, tag):

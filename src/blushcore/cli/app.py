@@ -65,6 +65,7 @@ COMMANDS: dict[str, Entry] = {
     "refine": Entry("blushcore.cli.refine:refine", "Refine particles against a reference in 3D."),
     "resume": Entry("blushcore.cli.resume:resume", "Go on with a run from where it stopped."),
     "watch": Entry("blushcore.cli.watch:watch", "Watch a run until it ends."),
+    "report": Entry("blushcore.cli.report:report", "Write a report of a run as one HTML file."),
     "simulate": Entry("blushcore.cli.simulate:simulate", "Simulate half-maps or particles of an atomic model."),
     "train": Entry("blushcore.cli.train:train", "Train the denoiser on simulated half-maps."),
     "validate": Entry("blushcore.cli.validate:validate", "Test whether a denoiser keeps to two half-maps."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from qtpy.QtWidgets import QWidget
 
-_CURVES = (
+_CURVES: tuple[tuple[str, str, int, Literal["solid", "dashed", "dotted"]], ...] = (
     # figure, name, place in the palette, style
     ("denoiser_transfer_noise", "noise ×", 3, "dotted"),
     ("denoiser_transfer_signal", "signal ×", 4, "dotted"),

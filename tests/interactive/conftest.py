@@ -99,7 +99,7 @@ def new_worker(tmp_path: Path) -> Iterator[WorkerProcess]:
 
 @pytest.fixture(scope="session")
 def noisy_map(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.ndarray]:
-    """A file with a map that takes two blocks at 1.5 Å, one above the other, and its values."""
+    """A file with a map that takes three blocks at 1.5 Å, one above the other, and its values."""
     rng = np.random.default_rng(1)
     values = rng.normal(size=(72, 32, 32)).astype(np.float32)
     values[20:52, 10:22, 10:22] += 2

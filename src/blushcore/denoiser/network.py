@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -28,6 +29,23 @@ class Denoised(NamedTuple):
     """The blocks without what the network takes for noise, ``(b, z, y, x)``, in the units of the input."""
     mask_logits: Tensor
     """Logit of each voxel belonging to the particle, ``(b, z, y, x)``."""
+
+
+def denoise_standardised(blocks: Tensor, unet: Callable[[Tensor], Tensor]) -> Denoised:
+    """Standardise each block, take away what `unet` takes for noise, and undo the standardisation.
+
+    Parameters
+    ----------
+    blocks
+        ``(b, z, y, x)``.
+    unet
+        From standardised blocks to ``(b, 2, z, y, x)``: the residual and the mask's logits.
+    """
+    mean = blocks.mean(dim=(1, 2, 3), keepdim=True)
+    std = blocks.std(dim=(1, 2, 3), keepdim=True).clamp_min(_SMALLEST_STD)
+    standardised = (blocks - mean) / std
+    out = unet(standardised).to(blocks.dtype)
+    return Denoised((standardised - out[:, 0]) * std + mean, out[:, 1])
 
 
 class _ConvolutionPair(nn.Module):
@@ -105,11 +123,9 @@ class BlushNetwork(nn.Module):
         local_std
             ``(b, z, y, x)``: `local_standard_deviation` of the raw volume, cut out at the same places.
         """
-        mean = blocks.mean(dim=(1, 2, 3), keepdim=True)
-        std = blocks.std(dim=(1, 2, 3), keepdim=True).clamp_min(_SMALLEST_STD)
-        standardised = (blocks - mean) / std
-        out = self._unet(torch.stack([standardised, local_std], dim=1)).to(blocks.dtype)
-        return Denoised((standardised - out[:, 0]) * std + mean, out[:, 1])
+        return denoise_standardised(
+            blocks, lambda standardised: self._unet(torch.stack([standardised, local_std], dim=1))
+        )
 
     def _unet(self, x: Tensor) -> Tensor:
         if x.device.type != "mps":  # NDHWC: what oneDNN's and cuDNN's fast convolutions want

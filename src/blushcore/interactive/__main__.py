@@ -60,10 +60,12 @@ def _serve(folder: Path, out: BinaryIO, threads: int, leave: Callable[[], None])
     listener.start()
     import torch
 
+    from blushcore.denoiser.fused import compile_kernels
     from blushcore.interactive.arrays import ArrayFolder
     from blushcore.interactive.server import Server
 
     torch.set_num_threads(threads)
+    compile_kernels()  # while the user is still choosing
     Server(requests, send, ArrayFolder(folder)).run()
 
 

@@ -285,6 +285,129 @@ def test_files_that_are_dropped_are_opened_and_chosen(open_widget, silent, tmp_p
     assert widget.session.names == ("half1", "half2")
 
 
+def test_the_x_of_the_dock_ends_worker_and_circle(make_viewer, silent):
+    from qtpy.QtCore import QEvent
+    from qtpy.QtWidgets import QApplication
+
+    from napari_blush.denoise.widget import DenoiseWidget
+
+    viewer = make_viewer()
+    widget = DenoiseWidget(viewer, silent)
+    window = getattr(viewer, "__wrapped__", viewer).window
+    window.add_dock_widget(widget, name="Denoise map")
+    add_map(viewer, blob())
+    silent.answer_loads(30.0)
+    assert silent.is_running
+    assert any(key.startswith("blush_diameter") for key in viewer.scene.overlays)
+    window.remove_dock_widget(widget)  # all that napari does at a click on it: no close event comes
+    assert not silent.is_running
+    assert not widget.is_open
+    assert not any(key.startswith("blush_diameter") for key in viewer.scene.overlays)
+    widget.deleteLater()
+    QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+
+
+def test_what_is_no_map_is_not_offered(open_widget, silent):
+    viewer, widget = open_widget(silent)
+    viewer.add_image(np.zeros((8, 8)), name="flat")
+    viewer.add_image(np.zeros((4, 8, 8)), name="stack", axis_labels=("image", "y", "x"))
+    assert widget.panels.inputs.map_box.count() == 0
+    assert "no map" in widget.panels.status.text.text()
+    first = add_map(viewer, blob(), "a")
+    inputs = widget.panels.inputs
+    widget.panels.inputs.choose(first, first)
+    assert inputs.half_layer is None  # a map is not its own other half
+
+
+def test_layers_that_no_map_can_be_are_told_and_other_units_converted(open_widget, silent):
+    viewer, widget = open_widget(silent)
+    layer = add_map(viewer, blob(), scale=(-1.5, 1.5, 1.5))
+    assert "mirrored" in widget.panels.status.title.text()
+    viewer.layers.remove(layer)
+    turned = add_map(viewer, blob(), rotate=(0, 0, 30))
+    assert "turned" in widget.panels.status.title.text()
+    viewer.layers.remove(turned)
+    metric = add_map(viewer, blob(), scale=(0.2,) * 3, translate=(1, 2, 3), units=("nm",) * 3)
+    silent.answer_loads()
+    assert [str(unit) for unit in metric.units] == ["angstrom"] * 3
+    np.testing.assert_allclose(metric.scale, 2.0)
+    np.testing.assert_allclose(metric.translate, (10, 20, 30))
+
+
+def test_grids_that_differ_are_named(open_widget, silent):
+    viewer, widget = open_widget(silent)
+    one, other = add_map(viewer, blob(), "one"), add_map(viewer, blob(n=24), "other")
+    widget.panels.inputs.choose(one, other)
+    title = widget.panels.status.title.text()
+    assert title.startswith("one and other are not on one grid: 32 × 32 × 32")
+    assert not widget.panels.denoise_button.isEnabled()
+
+
+def test_new_values_in_the_layer_are_taken_in_hand(open_widget, silent):
+    from worker_stand_ins import wait_until
+
+    viewer, widget = open_widget(silent)
+    layer = add_map(viewer, blob())
+    silent.answer_loads()
+    layer.data = blob(7).data
+    wait_until(lambda: bool(silent.asked(Load)))
+    assert widget.session.sources[0].data is layer.data
+
+
+def test_an_odd_diameter_is_remarked_upon(open_widget, silent):
+    viewer, widget = open_widget(silent)
+    add_map(viewer, blob())  # 48 Å
+    silent.answer_loads(None)
+    remark = widget.panels.diameter.remark
+    assert "No particle stands out" in remark.text()
+    for diameter, words in ((60, "Larger than the box (48 Å)."), (6, "outside it all is flat"), (30, "")):
+        widget.panels.form.set_value(DenoiseSettings(diameter=diameter))
+        assert words in remark.text()
+        assert remark.isHidden() == (not words)
+
+
+def test_removing_the_map_in_work_is_told_and_ends_it(open_widget, silent, monkeypatch):
+    viewer, widget = open_widget(silent)
+    said: list[str] = []
+    layer = add_map(viewer, blob(), "mine")
+    silent.answer_loads()
+    widget.denoise()
+    monkeypatch.setattr(widget._maps, "_say", said.append)
+    viewer.layers.remove(layer)
+    assert said == ["Denoising mine was stopped: other maps are chosen now."]
+    assert widget.session.state == "empty"
+
+
+def test_halves_are_not_written_over_what_is_there(tmp_path):
+    from blushcore.protocol import BlushError
+    from napari_blush.denoise.files import writer_of
+
+    (tmp_path / "emd_1.2_half2.map.gz").touch()
+    with pytest.raises(BlushError, match=r"emd_1\.2_half2\.map\.gz would be overwritten"):
+        writer_of(tmp_path / "emd_1.2.map.gz", 2, list)
+    paths, _ = writer_of(tmp_path / "out", 1, list)
+    assert paths == [tmp_path / "out.mrc"]
+
+
+def test_what_is_dropped_must_be_maps(tmp_path):
+    import mrcfile
+
+    from blushcore.protocol import BlushError
+    from napari_blush.denoise.files import read_for_denoising
+
+    stack = tmp_path / "s.mrcs"
+    with mrcfile.new(stack) as file:
+        file.set_data(np.random.default_rng(1).random((4, 16, 16)).astype(np.float32))
+        file.voxel_size = 1.5
+    for paths, words in (
+        ([stack], "holds particle images"),
+        ([tmp_path], "is a folder"),
+        ([stack] * 3, "3 files were given"),
+    ):
+        with pytest.raises(BlushError, match=words):
+            read_for_denoising(paths)
+
+
 # --- with the real worker and network -------------------------------------------------------------------------
 
 
@@ -442,6 +565,13 @@ def test_two_halves_show_their_fsc(open_widget, random_weights):
     wait_until(lambda: widget.panels.fsc.plot is not None)
     names = [curve.name for curve in widget.panels.fsc.plot.curves]
     assert names == ["after denoising", "half-maps as given"]
+    first = widget.session.history[-1]
+    widget.panels.inputs.choose(halves[0])
+    assert widget.panels.fsc.isHidden()
+    viewer.layers.remove(halves[1])
+    widget.show_result(first)  # its maps are chosen again; the one that is gone comes back
+    assert widget.panels.inputs.half_layer.name == "half2"
+    assert widget.panels.inputs.half_layer is not halves[1]
     assert widget.panels.fsc.plot._warning.text() == FSC_WARNING
     assert "half-maps as given" in widget.panels.fsc.plot._readout.text()
     assert "after denoising" not in widget.panels.fsc.plot._readout.text()  # no resolution is claimed of it

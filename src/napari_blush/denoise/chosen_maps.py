@@ -82,8 +82,9 @@ class ChosenMaps(QObject):
         self._settle.stop()
 
     def holds(self, result: Result) -> bool:
-        """Whether a result is of the map in hand."""
-        return bool(self._session.sources) and result.sources[0] is self._session.sources[0]
+        """Whether a result is of the maps in hand."""
+        now = self._session.sources
+        return len(now) == len(result.sources) and all(a is b for a, b in zip(now, result.sources, strict=True))
 
     def choose_of(self, result: Result) -> None:
         """Choose the maps that a result was made of; layers that are gone come back."""

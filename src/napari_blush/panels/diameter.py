@@ -127,7 +127,7 @@ class DiameterPanel(QWidget):
         if diameter > max(sides):
             self._say(f"Larger than the box ({max(sides):.0f} Å).", warn=True)
         elif diameter < _FEW_VOXELS * min(size):
-            self._say(f"Only {diameter / min(size):.0f} voxels across: outside it all is flat.", warn=True)
+            self._say(f"Only {diameter / min(size):.1f} voxels across: outside it all is flat.", warn=True)
         else:
             self._say("")
 

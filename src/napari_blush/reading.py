@@ -70,7 +70,7 @@ def map_layer(path: Path) -> LayerData:
         volume = read_map(path)
     except UnknownVoxelSizeError as error:
         volume, known = read_map(path, voxel_size=1.0), False
-        warn([f"{error.problem} It is shown in pixels. {error.remedy}"])
+        warn([f"{error.problem} It is shown in pixels until it is given where it is asked for."])
     except ImageStackError:
         return _image_layer(path)
     warn(volume.warnings)

@@ -94,15 +94,14 @@ def add_fixed(
     posterior = weights.float().view(values.shape)
     of_class = posterior.sum(2)
     moved = _weighted_ramps(posterior, ramps)
-    factor = images.ctf * images.inverse_noise
     for c, own in enumerate(sums):
         rows = (of_class[:, c] > 0).nonzero()[:, 0]
         if len(rows):
-            data = moved[rows, c] * (images.unmasked * factor)[rows]
-            weight = of_class[rows, c, None] * (images.ctf * factor)[rows]
+            data = moved[rows, c] * (images.unmasked * images.factor)[rows]
+            weight = of_class[rows, c, None] * images.power[rows]
             own.insert(rotations[rows], data, weight, plane, magnification=magnification)
-    cross = ((moved * slices.conj()).sum(1) * images.masked).real * images.ctf
-    power = torch.einsum("bk,bkp->bp", of_class, slices.abs().square()) * images.ctf.square()
+    cross = ((moved * slices.conj()).sum(1) * images.masked).real
+    power = torch.einsum("bk,bkp->bp", of_class, slices.abs().square())
     return FixedPosterior(posterior, log_sum.cpu(), ResidualParts(cross, power))
 
 

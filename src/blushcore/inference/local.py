@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from blushcore.inference.coarse import Weighted
-from blushcore.inference.fine import PosesToCompare, compare
+from blushcore.inference.fine import compare
 from blushcore.inference.model import Sampling
-from blushcore.inference.poses_kept import PosePairs, starts
+from blushcore.inference.poses_kept import PosePairs, PosesToCompare, starts
 from blushcore.inference.significance import ragged_significant
 from blushcore.inference.views import Views
 from blushcore.poses import LocalOrientations, euler_to_matrix, nearby_orientations

@@ -63,6 +63,51 @@ class PosePairs:
         )
 
 
+@dataclass(frozen=True)
+class PosesToCompare:
+    """Own lists of orientations and offsets of B images, at either level of the grid.
+
+    Attributes
+    ----------
+    orientations
+        Indices of views at `oversampling`, int64, ascending within each image.
+    orientation_start
+        int64 ``(B + 1,)``.
+    offsets
+        Indices into the phase ramps, int64.
+    offset_start
+        int64 ``(B + 1,)``.
+    oversampling
+        0 or 1.
+    """
+
+    orientations: Tensor
+    orientation_start: Tensor
+    offsets: Tensor
+    offset_start: Tensor
+    oversampling: int
+
+    @property
+    def value_start(self) -> Tensor:
+        """Where each image's table (orientations × offsets) begins in a flat list, int64 ``(B + 1,)``."""
+        return starts(self.orientation_start.diff() * self.offset_start.diff())
+
+    @classmethod
+    def children(cls, pairs: PosePairs) -> PosesToCompare:
+        """Return all children of the orientations (8 each) and of the offsets (4 each)."""
+        return cls(
+            _children(pairs.orientations, 8),
+            pairs.orientation_start * 8,
+            _children(pairs.offsets, 4),
+            pairs.offset_start * 4,
+            1,
+        )
+
+
 def starts(counts: Tensor) -> Tensor:
     """Return where the lists of these lengths begin, one after the other, and where the last ends, int64."""
     return torch.cat((torch.zeros(1, dtype=torch.int64), counts.long().cumsum(0).cpu()))
+
+
+def _children(indices: Tensor, count: int) -> Tensor:
+    return (indices[:, None] * count + torch.arange(count, device=indices.device)).flatten()

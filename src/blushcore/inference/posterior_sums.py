@@ -1,24 +1,32 @@
-"""Adds the images of a tile, weighted by their posterior, to an iteration's sums."""
+"""Adds the images of a tile, weighted by their posterior, to an iteration's sums.
+
+Each orientation is inserted once for all images of the tile: a posterior-weighted sum of images is a slice. The
+sum over an image's offsets is a product of its table of weights with the phase ramps; what depends on the image
+only through its CTF are products over images.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from blushcore.devices.kernel_threads import use_torch_threads
 from blushcore.inference import ragged_kernels
-from blushcore.inference.fine import PosesToCompare, Posterior, slice_blocks
+from blushcore.inference.poses_kept import PosesToCompare
+from blushcore.inference.posterior import Posterior
 from blushcore.inference.views import Views
 from blushcore.projection import SliceSums
 from blushcore.shells import PlaneComponents
 
-# Types of compiled functions know no starred arguments.
-add_rows: Any = ragged_kernels.add_posterior_sums
-_PARTS = 16
-"""Into how many parts the components are cut for the threads."""
+_PARTS = 8
+"""Into how many parts an image's orientations are cut, whatever the number of threads."""
+_BLOCK_BYTES, _MOVED_BYTES = 16 << 20, 2 << 20
+"""Of slices and of moved images at one time on the CPU: in larger blocks everything waits for memory."""
+_LEAST_ROWS = 16
 
 
 @dataclass(frozen=True)
@@ -29,21 +37,25 @@ class TileImages:
     ----------
     masked, unmasked
         complex64 ``(B, P)``.
-    ctf
-        With each image's intensity scale, float32 ``(B, P)``.
-    inverse_noise
-        1/σ², float32 ``(P,)``.
+    factor
+        What unmasked images are multiplied by for the reconstruction: s·CTF/σ², float32 ``(B, P)``.
+    power
+        (s·CTF)²/σ², float32 ``(B, P)``.
     """
 
     masked: Tensor
     unmasked: Tensor
-    ctf: Tensor
-    inverse_noise: Tensor
+    factor: Tensor
+    power: Tensor
+
+    def part(self, part: slice) -> TileImages:
+        """Return some of the images."""
+        return TileImages(self.masked[part], self.unmasked[part], self.factor[part], self.power[part])
 
 
 @dataclass(frozen=True)
 class ResidualParts:
-    """ΣΓ Re⟨CTF·S, X⟩ and ΣΓ|CTF·S|² of each image and component, float32 ``(B, P)``."""
+    """ΣΓ Re⟨S, X⟩ and ΣΓ|S|² of each image and component, without any CTF, float32 ``(B, P)``."""
 
     cross: Tensor
     power: Tensor
@@ -63,8 +75,6 @@ def add_posterior_sums(
 ) -> ResidualParts:
     """Add images to the reconstruction's sums: first over the offsets, then over images, then into the volume.
 
-    Each orientation is inserted once for all images of the tile: a posterior-weighted sum of images is a slice.
-
     Parameters
     ----------
     sums
@@ -82,44 +92,47 @@ def add_posterior_sums(
     magnification
         As for slices.
     """
-    count = len(images.masked)
-    cross = torch.zeros(count, plane.count, device=images.ctf.device)
+    count, device = len(images.masked), images.factor.device
+    cross = torch.zeros(count, plane.count, device=device)
     power = torch.zeros_like(cross)
     shares = [_Share.of(b, poses, posterior) for b in range(count)]
     kept = torch.cat([share.orientations for share in shares])
     if len(kept) == 0:
         return ResidualParts(cross, power)
-    blocks = slice_blocks(views, plane, kept, poses.oversampling, slice_bytes // 3, magnification=magnification)
-    flat_ramps = torch.view_as_real(ramps).flatten(1)
-    for block, slices in blocks:
-        data = torch.zeros_like(slices)
-        weight = torch.zeros(slices.shape, device=slices.device)
-        ends = torch.tensor([block[0], block[-1] + 1], device=block.device)
-        orientations, moved, weights, numbers = [], [], [], []
+    flat_ramps = _real_and_imaginary(ramps)
+    unmasked = _real_and_imaginary(images.unmasked * images.factor)
+    masked = _real_and_imaginary(images.masked)
+    row_bytes = 8 * plane.count
+    most_slices = max(_LEAST_ROWS, slice_bytes // (4 * row_bytes))
+    most_rows = most_slices
+    if device.type == "cpu":
+        most_slices = min(most_slices, max(_LEAST_ROWS, _BLOCK_BYTES // row_bytes))
+        most_rows = min(most_rows, max(_LEAST_ROWS, _MOVED_BYTES // row_bytes))
+    blocks = torch.split(torch.unique(kept), most_slices)
+    of_slices, of_data = torch.empty(2, len(blocks[0]), 2 * plane.count, device=device)
+    of_moved = torch.empty(most_rows, 2 * plane.count, device=device)
+    for block in blocks:
+        slices, data = of_slices[: len(block)], of_data[: len(block)].zero_()
+        views.slices_real(block, poses.oversampling, plane, magnification=magnification, out=slices)
+        share_of = torch.zeros(count, len(block), device=device)
+        limits = np.array([int(block[0]), int(block[-1]) + 1])
         for b, share in enumerate(shares):
-            first, last = torch.searchsorted(share.orientations, ends).tolist()
-            if first == last:
-                continue
-            table = share.weights[first:last]
-            orientations.append(share.orientations[first:last])
-            moved.append(table @ flat_ramps[share.offsets])
-            weights.append(table.sum(1))
-            numbers.append(torch.full((last - first,), b, device=block.device))
-        rows = torch.searchsorted(block, torch.cat(orientations))
-        ramps_of_rows = torch.view_as_complex(torch.cat(moved).view(len(rows), plane.count, 2))
-        _add_rows(
-            slices,
-            rows,
-            torch.cat(numbers),
-            ramps_of_rows,
-            torch.cat(weights),
-            images,
-            data,
-            weight,
-            cross,
-            power,
+            for some in share.runs(limits, most_rows):
+                table = share.weights[some]
+                rows = torch.searchsorted(block, share.orientations[some])
+                share_of[b, rows] = table.sum(1)
+                moved = torch.mm(table, flat_ramps[share.offsets], out=of_moved[: len(rows)])
+                _add_moved(slices, rows, moved, unmasked[b], masked[b], data, cross[b])
+        power += share_of @ (slices[:, : plane.count].square() + slices[:, plane.count :].square())
+        views.insert(
+            sums,
+            block,
+            poses.oversampling,
+            torch.complex(data[:, : plane.count], data[:, plane.count :]),
+            share_of.T @ images.power,
+            plane,
+            magnification=magnification,
         )
-        views.insert(sums, block, poses.oversampling, data, weight, plane, magnification=magnification)
     return ResidualParts(cross, power)
 
 
@@ -136,44 +149,63 @@ class _Share:
         start = poses.value_start
         o0, o1 = poses.orientation_start[b : b + 2].tolist()
         t0, t1 = poses.offset_start[b : b + 2].tolist()
-        table = posterior.weights[start[b] : start[b + 1]].view(o1 - o0, t1 - t0)
-        heavy = table > 0
-        rows, columns = heavy.any(1).nonzero()[:, 0], heavy.any(0).nonzero()[:, 0]
-        return cls(
-            poses.orientations[o0:o1][rows], poses.offsets[t0:t1][columns], table[rows][:, columns].contiguous()
-        )
+        device = posterior.weights.device
+        rows = posterior.of_orientations[o0:o1].nonzero()[:, 0].to(device)
+        columns = posterior.of_offsets[t0:t1].nonzero()[:, 0].to(device)
+        table = posterior.weights[start[b] : start[b + 1]].view(o1 - o0, t1 - t0)[rows]
+        if len(columns) < t1 - t0:
+            table = table[:, columns]
+        return cls(poses.orientations[o0:o1][rows], poses.offsets[t0:t1][columns], table)
+
+    def runs(self, limits: np.ndarray, most_rows: int) -> Iterator[slice]:
+        """Yield which of the orientations lie within `limits`, no more than so many at a time."""
+        first, last = np.searchsorted(self.orientations.cpu().numpy(), limits).tolist()
+        for begin in range(first, last, most_rows):
+            yield slice(begin, min(begin + most_rows, last))
 
 
-def _add_rows(
-    slices: Tensor,
-    rows: Tensor,
-    image_of_row: Tensor,
-    moved: Tensor,
-    weights: Tensor,
-    images: TileImages,
-    data: Tensor,
-    weight: Tensor,
-    cross: Tensor,
-    power: Tensor,
+def _real_and_imaginary(values: Tensor) -> Tensor:
+    """Return complex ``(B, P)`` as float32 ``(B, 2P)``, real parts first."""
+    return torch.cat((values.real, values.imag), 1)
+
+
+def _add_moved(
+    slices: Tensor, rows: Tensor, moved: Tensor, unmasked: Tensor, masked: Tensor, data: Tensor, cross: Tensor
 ) -> None:
-    """See `ragged_kernels.add_posterior_sums`."""
-    if slices.device.type == "cpu":
-        add_rows(
-            *_arrays(slices, rows, image_of_row, moved, weights),
-            *_arrays(images.masked, images.unmasked, images.ctf, images.inverse_noise),
-            *_arrays(data, weight, cross, power),
-            _PARTS,
-        )
+    """See `ragged_kernels.add_moved`; `cross` is ``(P,)``."""
+    if slices.device.type != "cpu":
+        add_moved_on_device(slices, rows, moved, unmasked, masked, data, cross)
         return
-    transfer, own = images.ctf[image_of_row], slices[rows]
-    factor = transfer * images.inverse_noise
-    data.index_add_(0, rows, moved * images.unmasked[image_of_row] * factor)
-    weight.index_add_(0, rows, weights[:, None] * transfer * factor)
-    shifted = moved * images.masked[image_of_row]
-    overlap = (shifted.real * own.real + shifted.imag * own.imag) * transfer
-    cross.index_add_(0, image_of_row, overlap)
-    power.index_add_(0, image_of_row, weights[:, None] * own.abs().square() * transfer.square())
+    parts = torch.zeros(_PARTS, len(cross))
+    use_torch_threads()
+    ragged_kernels.add_moved(
+        slices.numpy(),
+        rows.numpy(),
+        moved.numpy(),
+        unmasked.numpy(),
+        masked.numpy(),
+        data.numpy(),
+        parts.numpy(),
+    )
+    cross += parts.sum(0)
 
 
-def _arrays(*tensors: Tensor) -> Any:
-    return tuple(tensor.numpy() for tensor in tensors)
+def add_moved_on_device(
+    slices: Tensor, rows: Tensor, moved: Tensor, unmasked: Tensor, masked: Tensor, data: Tensor, cross: Tensor
+) -> None:
+    """Do what `ragged_kernels.add_moved` does, by plain tensor operations: for any device."""
+    count = len(cross)
+    real, imaginary = moved[:, :count], moved[:, count:]
+
+    def product(image: Tensor) -> Tensor:
+        return torch.cat(
+            (
+                real * image[:count] - imaginary * image[count:],
+                real * image[count:] + imaginary * image[:count],
+            ),
+            1,
+        )
+
+    data.index_add_(0, rows, product(unmasked))
+    overlap = product(masked) * slices[rows]
+    cross += (overlap[:, :count] + overlap[:, count:]).sum(0)

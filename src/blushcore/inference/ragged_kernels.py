@@ -52,42 +52,33 @@ def gather_with_power(
 
 
 @numba.njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
-def add_posterior_sums(
+def add_moved(
     slices: Array,
     rows: Array,
-    image_of_row: Array,
     moved: Array,
-    weights: Array,
-    masked: Array,
     unmasked: Array,
-    ctf: Array,
-    inverse_noise: Array,
+    masked: Array,
     data: Array,
-    weight: Array,
     cross: Array,
-    power: Array,
-    parts: int,
 ) -> None:
-    """Add the shares of images to the sums over their slices.
+    """Add one image, moved by all its offsets at once, to the sums of its slices.
 
-    slices: (K, P) complex64; rows (R,): which of them; image_of_row (R,): the image of each; moved (R, P):
-    posterior-weighted sum of the phase ramps of the offsets; weights (R,): sum of the posterior over them.
-    data (K, P), weight (K, P): for the reconstruction; cross, power (B, P): of the residuals.
+    slices (K, 2P), real parts first; rows (R,): which of them, each once; moved (R, 2P): posterior-weighted
+    sums of the phase ramps; unmasked, masked (2P,): the image as reconstructed from and as compared.
+    data (K, 2P): the moved image is added to it; cross (C, P): in C parts, Re(moved image · conj(slice)) is.
 
-    Threads share the components, so that no two write to one place and the order of the sums is fixed.
+    Each inner loop writes to one place and reads few: only then is it vectorised.
     """
-    count = ctf.shape[1]
+    count = len(unmasked) // 2
+    parts = len(cross)
     for part in numba.prange(parts):
-        first, last = part * count // parts, (part + 1) * count // parts
-        for r in range(len(rows)):
-            row, b, w = rows[r], image_of_row[r], weights[r]
-            for p in range(first, last):
-                transfer = ctf[b, p]
-                factor = transfer * inverse_noise[p]
-                ramp = moved[r, p]
-                s = slices[row, p]
-                x = ramp * masked[b, p]
-                data[row, p] += ramp * unmasked[b, p] * factor
-                weight[row, p] += w * transfer * factor
-                cross[b, p] += (x.real * s.real + x.imag * s.imag) * transfer
-                power[b, p] += w * (s.real * s.real + s.imag * s.imag) * transfer * transfer
+        for r in range(part * len(rows) // parts, (part + 1) * len(rows) // parts):
+            row = rows[r]
+            for p in range(count):
+                data[row, p] += moved[r, p] * unmasked[p] - moved[r, count + p] * unmasked[count + p]
+            for p in range(count):
+                data[row, count + p] += moved[r, p] * unmasked[count + p] + moved[r, count + p] * unmasked[p]
+            for p in range(count):
+                real = moved[r, p] * masked[p] - moved[r, count + p] * masked[count + p]
+                imaginary = moved[r, p] * masked[count + p] + moved[r, count + p] * masked[p]
+                cross[part, p] += real * slices[row, p] + imaginary * slices[row, count + p]

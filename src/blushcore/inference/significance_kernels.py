@@ -277,3 +277,28 @@ def add_priors(
                         elif not none:
                             values[place] += plus + log_offset[b, child + d]
                         place += 1
+
+
+@numba.njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
+def table_sums(
+    values: Array,
+    start: Array,
+    orientation_start: Array,
+    offset_start: Array,
+    of_orientations: Array,
+    of_offsets: Array,
+) -> None:
+    """Sum each image's table (orientations × offsets, from ``start[b]`` on) along either side."""
+    for b in numba.prange(len(start) - 1):
+        first, last = offset_start[b], offset_start[b + 1]
+        of_offsets[first:last] = 0
+        place = start[b]
+        for o in range(orientation_start[b], orientation_start[b + 1]):
+            total = 0.0
+            for t in range(first, last):
+                value = values[place]
+                if value > 0:
+                    total += value
+                    of_offsets[t] += value
+                place += 1
+            of_orientations[o] = total

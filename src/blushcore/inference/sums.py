@@ -27,7 +27,8 @@ class ExpectationSums:
     noise_power
         ΣΓ|X − CTF·S|² in each shell of each optics group's box, float64 ``(n // 2 + 1,)`` each.
     noise_weight
-        ΣΓ, float64 ``(optics groups,)``.
+        ΣΓ in each shell, times CTF² where images and so their noise were multiplied by it; float64
+        ``(n // 2 + 1,)`` of each optics group.
     scale_cross, scale_power
         ΣΓ Re⟨CTF·S, X⟩ and ΣΓ|CTF·S|² in each shell, float64 ``(scale groups, n // 2 + 1)``.
     direction_weight
@@ -42,7 +43,7 @@ class ExpectationSums:
 
     of_classes: list[SliceSums]
     noise_power: list[Tensor]
-    noise_weight: Tensor
+    noise_weight: list[Tensor]
     scale_cross: Tensor
     scale_power: Tensor
     direction_weight: Tensor

@@ -92,10 +92,17 @@ class Views:
         return out
 
     def slices_real(
-        self, indices: Tensor, oversampling: int, plane: PlaneComponents, *, magnification: Tensor | None = None
+        self,
+        indices: Tensor,
+        oversampling: int,
+        plane: PlaneComponents,
+        *,
+        magnification: Tensor | None = None,
+        out: Tensor | None = None,
     ) -> Tensor:
-        """Return the views as float32 ``(O, 2P)``: P real parts, then P imaginary parts."""
-        out = torch.empty(len(indices), 2 * plane.count, device=self.device)
+        """Return the views as float32 ``(O, 2P)``: P real parts, then P imaginary parts; in `out` if given."""
+        if out is None:
+            out = torch.empty(len(indices), 2 * plane.count, device=self.device)
         for volume, rows in self._by_class(indices, oversampling):
             rotations = self._rotations(indices[rows], oversampling)
             if isinstance(rows, slice):

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import numba
 import torch
 from torch import Tensor
 
+from blushcore.devices.kernel_threads import use_torch_threads
 from blushcore.optics.ctf_kernels import ctf_values
 from blushcore.optics.ctf_tensor_ops import ctf_by_tensors
 from blushcore.optics.group import OpticsGroup
 from blushcore.optics.parameters import CtfParameters
 from blushcore.optics.phase_terms import ComponentTerms, ParticleTerms
-
-_MOST_THREADS = numba.get_num_threads()
 
 
 def ctf(
@@ -52,8 +50,7 @@ def ctf(
         return ctf_by_tensors(components, parameters, kx.device, intact_first_peak=intact_first_peak)
     particles = ParticleTerms.of(parameters)
     out = torch.empty(parameters.count, len(kx), dtype=torch.float32)
-    # As many threads as torch may use; the result does not depend on it.
-    numba.set_num_threads(min(torch.get_num_threads(), _MOST_THREADS))
+    use_torch_threads()
     ctf_values(
         torch.stack(
             (components.per_defocus, components.per_cosine, components.per_sine, components.rest)

@@ -16,7 +16,6 @@ from blushcore.projection.grid import (
     sums_bytes,
 )
 from blushcore.projection.slice_sums import SliceSums
-from blushcore.projection.threads import use_torch_threads
 
 __all__ = [
     "FourierVolume",
@@ -27,5 +26,4 @@ __all__ = [
     "sinc_squared",
     "slices_bytes",
     "sums_bytes",
-    "use_torch_threads",
 ]

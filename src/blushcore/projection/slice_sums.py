@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from blushcore.devices.kernel_threads import use_torch_threads
 from blushcore.projection import insert_kernels, tensor_ops
 from blushcore.projection.geometry import SlicePoints, checked_rotations
 from blushcore.projection.grid import PaddedGrid
-from blushcore.projection.threads import use_torch_threads
 from blushcore.shells.plane import PlaneComponents
 
 _SORTED_BYTES = 1 << 26

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
+from blushcore.devices.kernel_threads import use_torch_threads
 from blushcore.poses import SymmetryGroup
-from blushcore.projection import PaddedGrid, use_torch_threads
+from blushcore.projection import PaddedGrid
 from blushcore.reconstruction.half_sums import HalfSums
 from blushcore.reconstruction.symmetry_kernels import add_mates
 

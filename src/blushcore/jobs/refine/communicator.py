@@ -104,7 +104,7 @@ class TorchProcesses:
         for values in (
             *(values for both in slices for values in both),
             *sums.noise_power,
-            sums.noise_weight,
+            *sums.noise_weight,
             sums.scale_cross,
             sums.scale_power,
             sums.direction_weight,

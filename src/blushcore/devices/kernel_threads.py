@@ -1,4 +1,7 @@
-"""The compiled kernels run on as many threads as torch does."""
+"""How many threads compiled kernels run on: as many as torch does.
+
+Not among the names of the package: importing numba takes as long as importing the rest.
+"""
 
 from __future__ import annotations
 

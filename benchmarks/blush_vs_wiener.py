@@ -11,8 +11,9 @@
 
 The cases (``blush_cases.toml``) are sets with known truth, one for each seed. Both priors get the same images,
 reference, diameter, sampling and seed. All figures are of the final *undenoised* half-maps inside one mask,
-made of the truth. Sets and results are kept in ``--work``, results with command line, machine and date; what is
-there is not run again unless ``--again`` is given. Stop it and go on at will.
+made of the truth, which is turned into the frame that the run's poses ended in (``blush_scores.py``). Sets and
+results are kept in ``--work``, results with command line, machine and date; what is there is not run again
+unless ``--again`` is given. Stop it and go on at will.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ from typing import Any
 
 import refine as one_by_one
 from blush_controls import random_phase_set, resolution_beyond, test_controls
+from blush_scores import FrameScores, frame_scores
 from refine import Outcome, ParticleSet, read_results
-from refine_scores import Scores
 
 CASES = Path(__file__).with_name("blush_cases.toml")
 PRIORS = ("wiener", "blush")
@@ -203,46 +204,59 @@ def print_tables(
 ) -> int:
     """Print every run, then what is wanted; return 0 if every target that can be judged is reached, else 1."""
     print()
-    print("| case | seed | prior | time | iterations | truth 0.5 | truth mean | half 0.143 | angle | shift |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
-    found: dict[str, dict[str, list[Scores]]] = {}
+    head = ("case", "seed", "prior", "time", "iterations", "truth 0.5", "truth mean", "half 0.143", "angle")
+    head = (*head, "shift", "more than 10° off", "frame turned")
+    print("| " + " | ".join(head) + " |\n" + "| --- " * len(head) + "|")
+    found: dict[str, dict[str, list[FrameScores]]] = {}
     for case in cases:
+        found[case.name] = {prior: [] for prior in (*PRIORS, "relion")}
         for seed in seeds:
+            pair = {}
             for prior in PRIORS:
                 outcome = results.get(f"{case.name}/{seed}/{prior}")
-                if outcome is not None and outcome.scores is not None:
-                    print(row(case, str(seed), prior, outcome))
-        pairs = [[results.get(f"{case.name}/{seed}/{prior}") for prior in PRIORS] for seed in seeds]
-        whole = [pair for pair in pairs if all(one is not None and one.scores is not None for one in pair)]
-        found[case.name] = {
-            prior: [pair[place].scores for pair in whole]  # type: ignore[union-attr, misc]
-            for place, prior in enumerate(PRIORS)
-        }
+                if outcome is not None and outcome.is_done:
+                    pair[prior] = scores_of(case, seed, f"{prior}_{case.name}_{seed}", work)
+                    print(row(case, str(seed), prior, outcome, pair[prior]))
+            if len(pair) == len(PRIORS):
+                for prior, scores in pair.items():
+                    found[case.name][prior].append(scores)
         for key, outcome in results.items():
-            if key.startswith(f"{case.name}_{SEEDS[0]}/relion/"):
-                print(row(case, str(SEEDS[0]), "RELION", outcome))
+            start = f"{case.name}_{SEEDS[0]}/relion/{one_by_one.RANKS}x"
+            if key.startswith(start):
+                theirs = None
+                if outcome.is_done:
+                    folder = f"relion_{case.name}_{SEEDS[0]}_j{key.removeprefix(start)}"
+                    theirs = scores_of(case, SEEDS[0], folder, work)
+                    found[case.name]["relion"].append(theirs)
+                print(row(case, str(SEEDS[0]), "RELION", outcome, theirs))
     shares = [share for case in cases for share in denoiser_shares(case, seeds, work)]
     if shares:
         print(f"\nThe denoiser takes {100 * statistics.mean(shares):.0f} % of a run with it, on average.")
     print()
-    verdicts = judge(cases, found, results)
+    verdicts = judge(cases, found)
     words = {True: "reached    ", False: "NOT reached", None: "not judged "}
     for wanted, said, reached in verdicts:
         print(f"{words[reached]}  {wanted}: {said}")
     return int(any(reached is False for *_, reached in verdicts))
 
 
-def row(case: Case, seed: str, prior: str, outcome: Outcome) -> str:
+def scores_of(case: Case, seed: int, folder: str, work: Path) -> FrameScores:
+    """Score a run of a case in the frame that it ended in."""
+    particles = case.of_seed(seed, work)
+    return frame_scores(work / "runs" / folder, work / particles.name, copies=particles.copies)
+
+
+def row(case: Case, seed: str, prior: str, outcome: Outcome, s: FrameScores | None) -> str:
     seconds = f"{outcome.seconds:.0f} s" if outcome.seconds else f"over {outcome.seconds_at_least:.0f} s"
-    s = outcome.scores
-    figures = (
-        [f"{s.truth} Å", f"{s.truth_mean}", f"{s.half} Å", f"{s.angle}°", f"{s.shift} Å"] if s else ["–"] * 5
-    )
+    figures = ["–"] * 7
+    if s is not None:
+        figures = [f"{s.truth:.2f} Å", f"{s.truth_mean}", f"{s.half:.2f} Å", f"{s.angle}°", f"{s.shift} Å"]
+        figures += [f"{100 * s.wrong:.1f} %", f"{s.frame:.1f}°"]
     return "| " + " | ".join([case.name, seed, prior, seconds, str(outcome.iterations), *figures]) + " |"
 
 
 def judge(
-    cases: Sequence[Case], found: Mapping[str, Mapping[str, list[Scores]]], results: Mapping[str, Outcome]
+    cases: Sequence[Case], found: Mapping[str, Mapping[str, list[FrameScores]]]
 ) -> list[tuple[str, str, bool | None]]:
     """Hold the scores against what is wanted: what, what was found, whether it is reached."""
     rows: list[tuple[str, str, bool | None]] = []
@@ -271,13 +285,11 @@ def judge(
                 beyond <= SHELLS_ALLOWED,
             )
         )
-        for key, outcome in results.items():
-            if key.startswith(f"{case.name}_{SEEDS[0]}/relion/") and outcome.scores is not None:
-                theirs, mine = outcome.scores, blush[0]
-                said = f"{mine.truth_mean} against {theirs.truth_mean}, angles {mine.angle}°, {theirs.angle}°"
-                rows.append(
-                    (f"{case.name}: not worse than RELION", said, mine.truth_mean >= theirs.truth_mean - 0.005)
-                )
+        for theirs in found[case.name]["relion"]:
+            mine = blush[0]
+            said = f"{mine.truth_mean} against {theirs.truth_mean}, angles {mine.angle}°, {theirs.angle}°"
+            enough = mine.truth_mean >= theirs.truth_mean - 0.005
+            rows.append((f"{case.name}: not worse than RELION", said, enough))
     if gains:
         gain = statistics.mean(gains)
         rows.append(

@@ -29,6 +29,10 @@ from blushcore.volumes import read_map
 BLAME = 0.143
 """Mean FSC of halves with random phases from which on a denoiser is blamed."""
 _SHELLS = 10
+_STRENGTH = 3.0
+"""Of made-up detail, in standard deviations of the map."""
+_NOTHING = 0.05
+"""Standard deviation, of that of the raw halves, below which there is nothing in a map that could agree."""
 
 
 class Constant(Unchanged):
@@ -43,7 +47,7 @@ class Inventing(Unchanged):
     """Adds the same detail to whatever it is given."""
 
     def __init__(self) -> None:
-        self.detail = torch.randn((64,) * 3, generator=torch.Generator().manual_seed(5))
+        self.detail = _STRENGTH * torch.randn((64,) * 3, generator=torch.Generator().manual_seed(5))
 
     def __call__(self, blocks: Tensor, local_std: Tensor) -> Denoised:  # noqa: ARG002
         """Return the blocks and the detail."""
@@ -111,7 +115,9 @@ def test_controls(run: Path, diameter: float, weights: str | None, device: str) 
             for half in randomised
         ]
         left = float(fsc(*trailed)[beyond].mean()) if window[beyond].any() else 0.0
-        found.append(Control(name, gain, float(np.nanmean(chance[beyond])), left))
+        is_empty = all(float(d.std()) < _NOTHING * float(r.std()) for d, r in zip(denoised, raw, strict=True))
+        made_up = 0.0 if is_empty else float(np.nanmean(chance[beyond]))
+        found.append(Control(name, gain, made_up, left))
     return found
 
 

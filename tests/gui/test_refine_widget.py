@@ -39,9 +39,10 @@ def open_widget(
 ) -> Iterator[Callable[..., Any]]:
     """Make a viewer with the widget; nothing of it, and no worker, is left after the test."""
     from blushcore.runs import find_worker
-    from napari_blush.refine import places
+    from napari_blush.refine import places, runs
 
     monkeypatch.setattr(places, "data_folder", lambda: tmp_path / "data")
+    monkeypatch.setattr(runs, "_NICENESS", 0)  # what else runs here may not starve it
     made: list[Any] = []
     watched: set[Path] = set()
 
@@ -247,6 +248,93 @@ def test_the_built_in_set_is_five_clicks_away(open_widget, silent, tiny, tmp_pat
     assert widget.state == "ready"
     assert widget.value().particles == tiny.star
     assert widget.run_section.button.isEnabled()
+
+
+def test_a_classification_is_set_up_with_what_both_jobs_share(open_widget, silent, tiny, tmp_path, qtbot):
+    from blushcore.jobs.classify.parameters import ClassifyParameters
+
+    _, widget = open_widget(silent)
+    fill(widget, tiny, tmp_path / "run", symmetry="C2")
+    widget.set_up.kind_buttons["classify"].click()
+    widget.set_up.form.set_values({"classes": 3, "alignment": "offsets", "iterations": 7, "tau_fudge": 2.0})
+    params = widget.value()
+    assert isinstance(params, ClassifyParameters)
+    assert (params.particles, params.reference, params.diameter) == (tiny.star, (tiny.reference,), DIAMETER)
+    assert (params.symmetry, params.classes, params.alignment) == ("C2", 3, "offsets")
+    assert (params.iterations, params.tau_fudge, params.prior) == (7, 2.0, "wiener")
+    checked(qtbot, silent, 1)
+    qtbot.waitUntil(lambda: silent.asked(CheckRefinement)[-1].job == "classify", timeout=10_000)
+    answer_check(silent, half_sizes=None, seconds=None)
+    assert widget.state == "ready"
+    assert "40 images · cpu" in widget.run_section.need_label.text()
+    several = params.replace(reference=(tiny.reference, tiny.folder / "other.mrc"), classes=2)
+    widget.setValue(several)
+    assert widget.value() == several  # what has no control of its own goes round too
+    widget.set_up.kind_buttons["refine"].click()
+    assert isinstance(widget.value(), RefineParameters)
+    assert widget.value().symmetry == "C2"
+
+
+def test_the_priors_default_is_the_models(open_widget, silent):
+    _, widget = open_widget(silent)
+    for panel in widget.set_up.panels.values():
+        assert panel.values()["prior"] == panel.kind.model.model_fields["prior"].default
+
+
+def drop(widget: Any, *paths: Path) -> bool:
+    """Drop files on a widget as the desktop does; return whether they were taken."""
+    from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+    from qtpy.QtGui import QDragEnterEvent, QDropEvent
+
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+    how = (Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier)
+    enter = QDragEnterEvent(QPoint(9, 9), *how)
+    widget.dragEnterEvent(enter)
+    event = QDropEvent(QPointF(9, 9), *how)
+    widget.dropEvent(event)
+    return enter.isAccepted() and event.isAccepted()
+
+
+def test_files_are_dropped(open_widget, silent, tiny, recorded, tmp_path, qtbot):
+    _, widget = open_widget(silent)
+    assert drop(widget, tiny.star, tiny.reference)
+    assert widget.set_up.particles.path == tiny.star
+    assert widget.set_up.reference.path == tiny.reference
+    told: list[str] = []
+    widget.say = told.append
+    drop(widget, tmp_path / "notes.txt")
+    assert told == ["notes.txt is neither a STAR file, nor a map, nor a run directory."]
+    widget.say_error = lambda error: told.append(str(error))
+    drop(widget, tmp_path)
+    assert "not a run directory" in told[1]
+    assert drop(widget, recorded)
+    qtbot.waitUntil(lambda: widget.state == "finished", timeout=PATIENCE)
+    qtbot.wait(1100)  # the heart was looked at, and is on its way back
+    with qtbot.waitSignal(widget.view.destroyed, timeout=10_000):
+        drop(widget, tiny.star)  # particles are for a new run
+    assert widget.view is None
+    assert widget.pages["set_up"].isChecked()
+
+
+def test_the_circle_is_on_the_particles_too(open_widget, silent, tiny, tmp_path, qtbot):
+    viewer, widget = open_widget(silent)
+    fill(widget, tiny, tmp_path / "run")
+    particles = widget.set_up.particles
+    qtbot.waitUntil(lambda: particles.facts is not None, timeout=PATIENCE)
+    particles.open_button.click()
+    circles = widget.reference_layer._particles
+    qtbot.waitUntil(lambda: circles.circle is not None, timeout=PATIENCE)
+    circle = circles.circle
+    assert circle.layer.data.shape == (40, BOX, BOX)
+    assert circle.diameter == DIAMETER
+    np.testing.assert_allclose(circle.centre[1:], BOX // 2 * PIXEL_SIZE)
+    viewer.dims.set_current_step(0, 3)
+    assert circle.radius_here == DIAMETER / 2  # the same on each image
+    circle.diameter = 72.0
+    assert widget.set_up.diameter == 72.0
+    widget.set_up.diameter = 64.0
+    assert circle.diameter == 64.0
 
 
 def started(widget: Any, tiny: TinySet, output: Path, qtbot: Any, **changes: Any) -> None:

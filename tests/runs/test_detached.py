@@ -57,6 +57,19 @@ def test_a_worker_leads_a_session_of_its_own_and_is_found_by_its_lock(run: RunDi
     assert read_run(run.path).life() == "running"
 
 
+def test_a_worker_gives_way_and_leaves_threads_to_others(
+    run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    worker = start_detached(run.path, command=COMMAND, niceness=3, threads=1)
+    assert os.getpriority(os.PRIO_PROCESS, worker.pid) == min(19, os.getpriority(os.PRIO_PROCESS, 0) + 3)
+    assert psutil.Process(worker.pid).environ()["OMP_NUM_THREADS"] == "1"
+    worker.end(stop_seconds=0)
+    worker = start_detached(run.path, command=COMMAND)
+    assert os.getpriority(os.PRIO_PROCESS, worker.pid) == os.getpriority(os.PRIO_PROCESS, 0)
+    assert "OMP_NUM_THREADS" not in psutil.Process(worker.pid).environ()
+
+
 def test_a_worker_outlives_who_started_it(run: RunDirectory) -> None:
     program = (
         "from blushcore.runs import start_detached; from pathlib import Path;"

@@ -22,6 +22,7 @@ class Heart(QObject):
         super().__init__(parent)
         self._path = RunDirectory(directory).heartbeat
         self._background = background
+        self._stopped = False
         self._seen: bytes | None = None
         self._changed: float | None = None
         self._timer = QTimer(self)
@@ -35,7 +36,8 @@ class Heart(QObject):
         return None if self._changed is None else time.monotonic() - self._changed
 
     def stop(self) -> None:
-        """Look no more."""
+        """Look no more; a look that is on its way back is not heard."""
+        self._stopped = True
         self._timer.stop()
 
     def _look(self) -> None:
@@ -48,6 +50,8 @@ class Heart(QObject):
             return b""
 
     def _on_read(self, content: bytes) -> None:
+        if self._stopped:
+            return
         if content and content != self._seen:
             if self._seen is not None:
                 self._changed = time.monotonic()

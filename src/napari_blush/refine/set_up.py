@@ -141,7 +141,8 @@ class SetUp(QWidget):
 
     def values(self) -> dict[str, Any]:
         """Return what is set, by name; what is missing is None. Layers without a file are None too."""
-        values = {**self._kept, **self.panel.values()}
+        kept = {name: value for name, value in self._kept.items() if name in self.kind.kept}
+        values = {**kept, **self.panel.values()}
         reference = self.reference.path
         if self._others is not None and self._others[0] == reference:
             values["other_references"] = self._others[1]

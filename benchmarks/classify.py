@@ -8,8 +8,8 @@
 
 Each set is a mixture of 60 %, 30 % and 10 % of three atomic models, made with RELION's ``relion_project`` by a
 script outside of this project, ``make_dataset.py`` in the folder ``--bench``. All programs begin with the first
-model at 40 Å for all classes, the same sampling, mask diameter, number of iterations, T and seed. ``none`` keeps
-the true poses.
+model at 40 Å for all classes, the same sampling, mask diameter, number of iterations, T and seed; ``none``
+keeps the true poses.
 
 A particle is rightly placed if its class is the one that its model is matched with, models and classes being
 matched so that most are; the last column but one is that share of the rarest model's particles. Everything is

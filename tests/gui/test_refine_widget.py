@@ -313,8 +313,10 @@ def test_files_are_dropped(open_widget, silent, tiny, recorded, tmp_path, qtbot)
     assert drop(widget, recorded)
     qtbot.waitUntil(lambda: widget.state == "finished", timeout=PATIENCE)
     qtbot.wait(1100)  # the heart was looked at, and is on its way back
-    with qtbot.waitSignal(widget.view.destroyed, timeout=10_000):
-        drop(widget, tiny.star)  # particles are for a new run
+    gone: list[bool] = []  # (waitSignal would disconnect from the dead view, which PySide6 refuses)
+    widget.view.destroyed.connect(lambda *_: gone.append(True))
+    drop(widget, tiny.star)  # particles are for a new run
+    qtbot.waitUntil(lambda: bool(gone), timeout=10_000)
     assert widget.view is None
     assert widget.pages["set_up"].isChecked()
 

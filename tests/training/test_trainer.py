@@ -23,9 +23,9 @@ def batch(seed: int, *, broken: bool = False):
     return blocks * (math.nan if broken else 1), torch.ones(SHAPE), targets, masks, torch.full((2,), 6.0)
 
 
-def trainer(dropout: float = 0.3, decay: float = 0.9, seed: int = 1) -> Trainer:
+def trainer(dropout: float = 0.3, decay: float = 0.9, seed: int = 1, **more) -> Trainer:
     network = tiny_network(seed, dropout)
-    return Trainer(network, torch.device("cpu"), reduced_precision=False, ema_decay=decay, seed=seed)
+    return Trainer(network, torch.device("cpu"), reduced_precision=False, ema_decay=decay, seed=seed, **more)
 
 
 def copied(state: JobState) -> JobState:
@@ -76,7 +76,7 @@ def test_the_state_holds_weights_average_and_moments():
     steps(training, range(1))
     names = {name.split(".")[0] for name in training.state().arrays}
     assert names == {"network", "average", "exp_avg", "exp_avg_sq"}
-    assert training.state().values == {"step": 1, "skipped": 0}
+    assert training.state().values == {"step": 1, "first_step": 0, "skipped": 0}
 
 
 def test_a_state_from_before_skipped_steps_were_counted_is_taken():
@@ -179,3 +179,48 @@ def test_recycles_are_drawn_by_seed_and_step():
     assert np.allclose(shares, [0.5, 0.1, 0.1, 0.1, 0.1, 0.1], atol=0.035)
     assert {draw_recycles(0, step, 0, 1.0) for step in range(20)} == {0}
     assert {draw_recycles(0, step, 1, 1.0) for step in range(20)} == {1}
+
+
+def test_carried_on_weights_count_their_steps_and_have_a_fresh_optimiser():
+    """The number of the step goes on; the moments begin with their own first step."""
+    first = trainer()
+    steps(first, range(3))
+    whole = trainer()
+    whole.start_from(first.average.state_dict(), step=3)
+    steps(whole, range(3, 5))
+    second = trainer()
+    second.restore(copied(whole.state()))
+    assert (second.step, second.first_step) == (5, 3)
+    for training in (whole, second):
+        steps(training, range(5, 7))
+    expected, found = whole.state(), second.state()
+    for name, array in expected.arrays.items():
+        np.testing.assert_allclose(found.arrays[name], array, rtol=1e-6, atol=1e-8, err_msg=name)
+    [count] = {int(moments["step"]) for moments in second.optimiser.state.values()}
+    assert count == 4
+
+
+def test_what_processes_average_is_what_the_optimiser_takes():
+    """Two halves of a batch, their gradients averaged, make the step of the whole batch; dropouts differ."""
+    whole = trainer(dropout=0.0)
+    steps(whole, [0])
+
+    halves = [tuple(part[i : i + 1] for part in batch(0)) for i in range(2)]
+    other = trainer(dropout=0.0)
+    caught = []
+    lone = trainer(dropout=0.0, average_gradients=lambda gradients: caught.extend(g.clone() for g in gradients))
+    lone.train_step(halves[1], 1e-2, 1)
+
+    def average(gradients):
+        for mine, its in zip(gradients, caught, strict=True):
+            mine.add_(its).div_(2)
+
+    other._average_gradients = average
+    other.train_step(halves[0], 1e-2, 1)
+    for name, value in whole.network.state_dict().items():
+        assert torch.allclose(other.network.state_dict()[name], value, atol=1e-6), name
+
+    one, two = trainer(dropout=0.5), trainer(dropout=0.5, rank=1)
+    for training in (one, two):
+        steps(training, [5])
+    assert not torch.equal(one.network.first.weight, two.network.first.weight)

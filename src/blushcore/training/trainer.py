@@ -12,12 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from blushcore.denoiser.network import BlushNetwork
+from blushcore.denoiser.fused_gradients import TrainedNetwork
+from blushcore.denoiser.network import BlushNetwork, Denoised
 from blushcore.protocol import BlushError, JobState
 from blushcore.training.loss import Loss, noise2noise_loss
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from blushcore.training.samples import Example
 
@@ -83,6 +84,12 @@ class Trainer:
         Of the exponential moving average of the weights, which is what is used and shipped.
     seed
         Of the dropout.
+    compiled
+        Let `torch.compile` make the network's kernels; the first steps then take a minute.
+    rank
+        Which process this is, where several share a step: each has a dropout of its own.
+    average_gradients
+        Replaces gradients by their means over all processes; by default there is only this one.
     """
 
     def __init__(
@@ -93,24 +100,39 @@ class Trainer:
         reduced_precision: bool,
         ema_decay: float,
         seed: int,
+        compiled: bool = False,
+        rank: int = 0,
+        average_gradients: Callable[[Sequence[Tensor]], None] | None = None,
     ) -> None:
         self.device = device
         self.seed = seed
+        self._rank = rank
+        self._average_gradients = average_gradients
         self.reduced_precision = reduced_precision
         self.ema_decay = ema_decay
         self.step = 0
+        self.first_step = 0
+        """That the optimiser began with: it was carried on from weights where this is not 0."""
         self.skipped = 0
         """Steps whose gradient was no number and was not used."""
         self._skipped_in_a_row = 0
         self.network = network.to(device)
         self.network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.network).requires_grad_(False).eval()
-        self.optimiser = torch.optim.AdamW(self.network.parameters(), betas=_BETAS, weight_decay=1e-4)
+        self.optimiser = torch.optim.AdamW(
+            self.network.parameters(), betas=_BETAS, weight_decay=1e-4, fused=device.type in ("cpu", "cuda")
+        )
+        self._apply: Callable[..., Denoised] = self.network
+        if compiled:
+            self._apply = torch.compile(self.network)
+        elif device.type == "cpu":  # by way of our own kernels, which are faster than autograd's
+            self._apply = TrainedNetwork(self.network, torch.bfloat16 if reduced_precision else torch.float32)
 
-    def start_from(self, weights: Mapping[str, Tensor]) -> None:
-        """Begin with given weights and a fresh optimiser."""
+    def start_from(self, weights: Mapping[str, Tensor], step: int = 0) -> None:
+        """Begin with given weights and a fresh optimiser; `step` is the number of the first step."""
         self.network.load_state_dict(dict(weights))
         self.average.load_state_dict(dict(weights))
+        self.step = self.first_step = step
 
     def train_step(self, batch: Example, rate: float, recycles: int) -> Loss:
         """Do one step on (blocks, local std, targets, masks), each ``(b, z, y, x)``.
@@ -138,12 +160,14 @@ class Trainer:
         with self._own_randomness():
             with torch.no_grad(), self._autocast():
                 for _ in range(recycles):
-                    seen = self.network(seen, local_std).blocks
+                    seen = self._apply(seen, local_std).blocks
             with self._autocast():
-                denoised = self.network(seen, local_std)
+                denoised = self._apply(seen, local_std)
         loss = noise2noise_loss(denoised, blocks, targets, masks, resolutions)
         self.optimiser.zero_grad(set_to_none=True)
         loss.total.backward()  # type: ignore[no-untyped-call]
+        if self._average_gradients is not None:
+            self._average_gradients([p.grad for p in self.network.parameters() if p.grad is not None])
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), _LARGEST_GRADIENT)
         if torch.isfinite(norm):
             for group in self.optimiser.param_groups:
@@ -159,10 +183,15 @@ class Trainer:
     @torch.no_grad()
     def validation_loss(self, batch: Example) -> Loss:
         """Loss of the averaged weights."""
-        blocks, local_std, targets, masks, resolutions = (part.to(self.device) for part in batch)
+        blocks, _, targets, masks, resolutions = (part.to(self.device) for part in batch)
+        return noise2noise_loss(self.denoised(batch), blocks, targets, masks, resolutions)
+
+    @torch.no_grad()
+    def denoised(self, batch: Example) -> Denoised:
+        """Return what the averaged weights make of a batch."""
         with self._autocast():
-            denoised = self.average(blocks, local_std)
-        return noise2noise_loss(denoised, blocks, targets, masks, resolutions)
+            denoised: Denoised = self.average(batch[0].to(self.device), batch[1].to(self.device))
+        return denoised
 
     def state(self) -> JobState:
         """Return everything needed to go on: weights, moving average and the optimiser's moments."""
@@ -174,11 +203,13 @@ class Trainer:
                     arrays[f"{moment}.{name}"] = self.optimiser.state[parameter][moment].cpu().numpy()
         for name, value in self.average.state_dict().items():
             arrays[f"average.{name}"] = value.cpu().numpy()
-        return JobState(arrays=arrays, values={"step": self.step, "skipped": self.skipped})
+        values = {"step": self.step, "first_step": self.first_step, "skipped": self.skipped}
+        return JobState(arrays=arrays, values=values)
 
     def restore(self, state: JobState) -> None:
         """Go on from what `state` returned."""
         self.step = int(state.values["step"])
+        self.first_step = int(state.values.get("first_step", 0))
         self.skipped = int(state.values.get("skipped", 0))
         parameters = dict(self.network.named_parameters())
         with torch.no_grad():
@@ -187,7 +218,7 @@ class Trainer:
         self.average.load_state_dict(
             {name: torch.as_tensor(state.arrays[f"average.{name}"]) for name in self.average.state_dict()}
         )
-        steps_taken = torch.tensor(float(self.step - self.skipped))
+        steps_taken = torch.tensor(float(self.step - self.first_step - self.skipped))
         for name, parameter in parameters.items():
             if f"exp_avg.{name}" in state.arrays:
                 self.optimiser.state[parameter] = {
@@ -215,7 +246,8 @@ class Trainer:
     @contextlib.contextmanager
     def _own_randomness(self) -> Iterator[None]:
         """Let the dropout depend on (seed, step), and leave the rest of the process its own randomness."""
-        words = np.random.SeedSequence([self.seed, _DROPOUT_STREAM, self.step])
+        own = [self._rank] if self._rank else []
+        words = np.random.SeedSequence([self.seed, _DROPOUT_STREAM, self.step, *own])
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
             torch.manual_seed(int(words.generate_state(1, np.uint64)[0]))

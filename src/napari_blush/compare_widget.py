@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFormLayout, QPushButton, QVBoxLayout
 
 from blushcore.protocol import BlushError
-from napari_blush.layers.maps import METADATA
+from napari_blush.background import Background
+from napari_blush.layers.listing import list_events, map_layers
 from napari_blush.layers.scale_bar import ScaleBar
 from napari_blush.layers.split import SplitView
 from napari_blush.layers.units import voxel_size_of
 from napari_blush.layers.view import Connections, unwrapped
+from napari_blush.panels.boxes import choice_box, fill
+from napari_blush.panels.cards import Section, hint, restyle
+from napari_blush.panels.dock import Dock
+from napari_blush.panels.files import read_as_maps
+from napari_blush.plots.theme import follow_theme
+from napari_blush.reading import LayerData
 
 if TYPE_CHECKING:
     from napari.layers import Image
     from napari.viewer import Viewer
 
 _HINT = "Drag the divider on the canvas. In 3D the two maps stand side by side."
-_TOO_FEW = "Open two maps of the same size to compare them."
+_TOO_FEW = "Open two maps of the same size to compare them: drop them here, or use File > Open."
+_COMPARE, _STOP = "Compare", "Stop comparing"
 
 
-class CompareWidget(QWidget):
+class CompareWidget(Dock):
     """Choose two maps, and compare them at a divider (2D) or side by side (3D).
 
     Parameters
@@ -31,33 +40,38 @@ class CompareWidget(QWidget):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
-        super().__init__()
-        self._viewer = napari_viewer
+        super().__init__(napari_viewer)
         self._split: SplitView | None = None
         self._scale_bar = ScaleBar(napari_viewer)
-        self._left, self._right = QComboBox(), QComboBox()
-        self._left.setToolTip("The map left of the divider")
-        self._right.setToolTip("The map right of the divider")
-        self._button = QPushButton("Compare")
+        self._background = Background(self)
+        self._left = choice_box("The map left of the divider")
+        self._right = choice_box("The map right of the divider")
+        self._button = QPushButton(_COMPARE)
+        self._button.setObjectName("blushToggle")
         self._button.setCheckable(True)
-        self._button.clicked.connect(self._on_clicked)
-        self._message = QLabel(_HINT)
-        self._message.setWordWrap(True)
+        self._button.setToolTip("Show both in one view, with the same contrast; again: end that")
+        self._message = hint(_HINT)
+        section = Section("Two maps of one grid")
         form = QFormLayout()
+        form.setContentsMargins(0, 0, 0, 0)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("Left", self._left)
         form.addRow("Right", self._right)
+        section.body.addLayout(form)
+        section.body.addWidget(self._button)
+        section.body.addWidget(self._message)
         layout = QVBoxLayout(self)
-        layout.addLayout(form)
-        layout.addWidget(self._button)
-        layout.addWidget(self._message)
+        layout.setContentsMargins(6, 6, 10, 6)
+        layout.addWidget(section)
         layout.addStretch(1)
+        self._button.clicked.connect(self._on_clicked)
         for box in (self._left, self._right):
             box.activated.connect(self._on_chosen)
         self._connections = Connections()
-        events = napari_viewer.layers.events
-        for emitter in (events.inserted, events.removed, events.renamed, events.reordered):
+        for emitter in list_events(napari_viewer):
             self._connections.connect(emitter, self._list_maps)
-        self.destroyed.connect(self._connections.undo)
+        self.end_with(self._background.close, self._end_split, self._connections.undo)
+        follow_theme(self, self.take_palette, napari_viewer)
         self._list_maps()
 
     @property
@@ -67,8 +81,7 @@ class CompareWidget(QWidget):
 
     def choose(self, left: Image, right: Image) -> None:
         """Choose the two maps, as a user does in the boxes."""
-        for box, layer in ((self._left, left), (self._right, right)):
-            box.setCurrentIndex(box.findData(unwrapped(layer)))
+        self._list(unwrapped(left), unwrapped(right))
         self._on_chosen()
 
     def start(self) -> None:
@@ -81,45 +94,40 @@ class CompareWidget(QWidget):
         if self._split is not None:
             self._split.close()
 
-    def closeEvent(self, event: Any) -> None:  # noqa: N802
-        """End the comparison with the widget."""
-        self.stop()
-        self._connections.undo()
-        super().closeEvent(event)
+    def take_files(self, paths: list[Path]) -> None:
+        """Open one map or two as layers, and choose them."""
 
-    def _maps(self) -> list[Image]:
-        from napari.layers import Image
+        def add(found: list[LayerData]) -> None:
+            from napari.layers import Image
 
-        layers = [unwrapped(layer) for layer in self._viewer.layers]
-        return [
-            layer
-            for layer in layers
-            if isinstance(layer, Image)
-            and layer.ndim == 3
-            and not layer.rgb
-            and not layer.metadata.get(METADATA, {}).get("split_view")
-        ]
+            added = [Image(data, **arguments) for data, arguments, _ in found]
+            for layer in added:
+                self._viewer.add_layer(layer)
+            if len(added) == 2:
+                self.choose(*added)
+
+        self._background.run(lambda: read_as_maps(paths), add, self.say_error)
 
     def _list_maps(self, event: Any = None) -> None:
-        maps = self._maps()
-        for number, box in enumerate((self._left, self._right)):
-            chosen = box.currentData()
-            box.clear()
-            for layer in maps:
-                box.addItem(layer.name, layer)
-            kept = box.findData(chosen) if chosen is not None else -1
-            box.setCurrentIndex(kept if kept >= 0 else min(number, len(maps) - 1))
-        enough = len(maps) > 1
-        if enough and self._left.currentIndex() == self._right.currentIndex():
-            self._right.setCurrentIndex((self._left.currentIndex() + 1) % len(maps))
-        self._button.setEnabled(enough)
+        self._list(self._left.currentData(), self._right.currentData())
+
+    def _list(self, left: Image | None, right: Image | None) -> None:
+        """Offer the maps that there are; what is gone makes way for another, and the two differ."""
+        maps = map_layers(self._viewer)
+        entries = [(layer.name, layer) for layer in maps]
+        fill(self._left, entries, left)
+        others = [layer for layer in maps if layer is not self._left.currentData()]
+        fill(self._right, entries, right if right in others else next(iter(others), None))
+        self._button.setEnabled(len(maps) > 1)
         if self._split is None:
-            self._message.setText(_HINT if enough else _TOO_FEW)
+            self._say(_HINT if len(maps) > 1 else _TOO_FEW)
 
     def _on_chosen(self, index: int = 0) -> None:
         if self._split is not None:
             self._split.close()
             self.start()
+        else:
+            self._say(_HINT)
 
     def _on_clicked(self, checked: bool = True) -> None:
         if self._split is not None:
@@ -130,16 +138,28 @@ class CompareWidget(QWidget):
             self._split = SplitView(self._viewer, self._left.currentData(), self._right.currentData())
         except BlushError as error:
             self._button.setChecked(False)
-            self._message.setText(str(error))
+            self._say(str(error), wrong=True)
             return
         self._split.closed.connect(self._on_closed)
         if voxel_size_of(self._split.before) is not None:
             self._scale_bar.show_once()
-        self._message.setText(_HINT)
-        self._button.setText("Stop comparing")
+        self._say(_HINT)
+        self._button.setText(_STOP)
 
     def _on_closed(self) -> None:
         self._split = None
         self._button.setChecked(False)
-        self._button.setText("Compare")
+        self._button.setText(_COMPARE)
         self._list_maps()
+
+    def _end_split(self) -> None:
+        """Close the view with the dock, whose own controls are not touched any more."""
+        split, self._split = self._split, None
+        if split is not None:
+            split.closed.disconnect(self._on_closed)
+            split.close()
+
+    def _say(self, sentence: str, *, wrong: bool = False) -> None:
+        self._message.setText(sentence)
+        self._message.setObjectName("blushError" if wrong else "blushHint")
+        restyle(self._message)

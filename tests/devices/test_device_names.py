@@ -56,7 +56,7 @@ def test_a_missing_cuda_is_never_replaced(cuda_devices, mps, name):
     mps(True)
     with pytest.raises(BlushError, match=f"The device {name} cannot be used: ") as caught:
         resolve_device(name)
-    assert "--device cpu" in caught.value.remedy
+    assert "(cpu)" in caught.value.remedy
 
 
 def test_why_cuda_is_missing(cuda_devices, monkeypatch):

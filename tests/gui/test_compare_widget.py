@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+
+from blushcore.volumes import write_map
 
 pytestmark = pytest.mark.gui
 
@@ -48,3 +51,56 @@ def test_two_maps_are_compared(make_viewer: Callable[..., Any], two_maps: Any) -
     viewer.layers.remove(two)
     assert widget.split_view is None
     assert widget._button.text() == "Compare"
+
+
+def test_the_x_of_the_dock_ends_the_comparison(make_viewer: Callable[..., Any], two_maps: Any) -> None:
+    from qtpy.QtCore import QEvent
+    from qtpy.QtWidgets import QApplication
+
+    from napari_blush.compare_widget import CompareWidget
+    from napari_blush.layers.maps import add_or_update_map
+
+    viewer = make_viewer()
+    window = getattr(viewer, "__wrapped__", viewer).window
+    widget = CompareWidget(viewer)
+    window.add_dock_widget(widget, name="Compare maps")
+    one = add_or_update_map(viewer, "one", two_maps[0], name="one")
+    two = add_or_update_map(viewer, "two", two_maps[1], name="two")
+    limits = tuple(two.contrast_limits)
+    widget.choose(one, two)
+    widget.start()
+    assert len(viewer.layers) == 3
+    assert any(key.startswith("blush_divider") for key in viewer.scene.overlays)
+
+    window.remove_dock_widget(widget)  # all that napari does at a click on it: no close event comes
+    assert not widget.is_open
+    assert [layer.name for layer in viewer.layers] == ["one", "two"]
+    assert one.visible
+    assert tuple(two.contrast_limits) == limits
+    assert not any(key.startswith("blush_divider") for key in viewer.scene.overlays)
+    viewer.layers.remove(two)  # nobody listens any more
+    widget.deleteLater()
+    QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+
+
+def test_two_files_that_are_dropped_are_chosen(
+    make_viewer: Callable[..., Any], two_maps: Any, tmp_path: Path
+) -> None:
+    from worker_stand_ins import wait_until
+
+    from napari_blush.compare_widget import CompareWidget
+
+    viewer = make_viewer()
+    widget = CompareWidget(viewer)
+    getattr(viewer, "__wrapped__", viewer).window.add_dock_widget(widget, name="Compare maps")
+    paths = [tmp_path / f"{name}.mrc" for name in ("before", "after")]
+    for path, volume in zip(paths, two_maps, strict=True):
+        write_map(path, volume)
+    try:
+        widget.take_files(paths)
+        wait_until(lambda: len(viewer.layers) == 2)
+        widget.start()
+        assert widget.split_view is not None
+        assert (widget.split_view.before.name, widget.split_view.after.name) == ("before", "after")
+    finally:
+        widget.shut_down()

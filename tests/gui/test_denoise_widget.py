@@ -378,6 +378,35 @@ def test_removing_the_map_in_work_is_told_and_ends_it(open_widget, silent, monke
     assert widget.session.state == "empty"
 
 
+def test_a_renamed_map_lends_its_new_name(open_widget, silent):
+    from worker_stand_ins import wait_until
+
+    viewer, widget = open_widget(silent)
+    halves = [add_map(viewer, blob(seed), f"h{seed + 1}") for seed in range(2)]
+    widget.panels.inputs.choose(*halves)
+    silent.answer_loads()
+    widget.denoise()
+    halves[0].name = "apo"
+    silent.answer_denoise()
+    halves[1].name = "holo"  # while the second is under way
+    silent.answer_denoise()
+    wait_until(lambda: "apo denoised" in viewer.layers and "holo denoised" in viewer.layers)
+    assert widget.session.history[0].names == ("apo", "holo")
+    wait_until(lambda: widget.layers.split is not None)
+
+    mine = viewer.layers["holo denoised"]
+    mine.name = "keep this"
+    halves[0].name, halves[1].name = "wild type", "mutant"
+    assert {layer.name for layer in viewer.layers} == {
+        "wild type",
+        "mutant",
+        "wild type denoised",
+        "keep this",
+        "wild type | wild type denoised",
+    }
+    assert not silent.asked(Load)  # a name is nothing to load again
+
+
 def test_halves_are_not_written_over_what_is_there(tmp_path):
     from blushcore.protocol import BlushError
     from napari_blush.denoise.files import writer_of
@@ -393,7 +422,7 @@ def test_what_is_dropped_must_be_maps(tmp_path):
     import mrcfile
 
     from blushcore.protocol import BlushError
-    from napari_blush.denoise.files import read_for_denoising
+    from napari_blush.panels.files import read_as_maps
 
     stack = tmp_path / "s.mrcs"
     with mrcfile.new(stack) as file:
@@ -405,7 +434,7 @@ def test_what_is_dropped_must_be_maps(tmp_path):
         ([stack] * 3, "3 files were given"),
     ):
         with pytest.raises(BlushError, match=words):
-            read_for_denoising(paths)
+            read_as_maps(paths)
 
 
 # --- with the real worker and network -------------------------------------------------------------------------

@@ -11,7 +11,15 @@ import numpy as np
 from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QApplication
 
-from blushcore.interactive.messages import Described, DeviceFacts, Load, Loaded, WeightsFacts
+from blushcore.interactive.messages import (
+    Denoise,
+    Described,
+    DeviceFacts,
+    Done,
+    Load,
+    Loaded,
+    WeightsFacts,
+)
 
 PATIENCE_SECONDS = 90.0
 
@@ -30,6 +38,7 @@ class SilentWorker(QObject):
         self.is_running = False
         self.details = "last words"
         self.starts = 0
+        self.loaded: dict[str, np.ndarray] = {}
 
     def start(self) -> None:
         self.starts += not self.is_running
@@ -54,15 +63,36 @@ class SilentWorker(QObject):
         wait_until(lambda: bool(self.asked(Load)))
         for request in self.asked(Load):
             self.requests.remove(request)
-            shape = np.load(request.path).shape
+            values = self.loaded[request.key] = np.load(request.path)
             self.said.emit(
                 Loaded(
                     key=request.key,
-                    shape=shape,
+                    shape=values.shape,
                     voxel_size=request.voxel_size,
                     estimated_diameter=estimated_diameter,
                 )
             )
+
+    def answer_denoise(self, factor: float = 0.5) -> None:
+        """Say of the last map that it was told to denoise that it is done: `factor` times what it was."""
+        [*_, request] = self.asked(Denoise)
+        self.requests.remove(request)
+        values = self.loaded[request.key] * factor
+        self.said.emit(
+            Done(
+                id=request.id,
+                key=request.key,
+                map_path=self.array(f"map-{request.id}", values),
+                mask_path=self.array(f"mask-{request.id}", np.ones(values.shape)),
+                figures={
+                    "weights": "first",
+                    "seconds": 1.5,
+                    "blocks": 4,
+                    "device": "cpu",
+                    "precision": "float32",
+                },
+            )
+        )
 
     def describe(self, key: str | None = None, peak: int | None = None, free: int = 8 << 30) -> None:
         self.said.emit(

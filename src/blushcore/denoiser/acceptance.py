@@ -46,7 +46,7 @@ def require_denoisable(
         sizes = ", ".join(f"{size:g}" for size in reversed(voxel_size))
         raise BlushError(
             f"{name} has a voxel size of {sizes} Å (x, y, z); the denoiser takes {low:g} to {high:g} Å.",
-            "Check its header; the voxel size can be given by hand (--voxel-size).",
+            "Correct the voxel size where it is wrong (on the command line with --voxel-size).",
         )
     require_finite(value_range, name)
     if value_range[0] == value_range[1]:

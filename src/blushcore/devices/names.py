@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 DEVICE_NAMES = "auto, cpu, cuda, cuda:N or mps"
 
-_CPU_REMEDY = "Choose another device; --device cpu is slower but always there."
+_CPU_REMEDY = "Choose another device; the processor (cpu) is slower but always there."
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ def checked_voxel_size(raw: RawHeader, name: str, given: float | None) -> tuple[
             )
         warnings.append(
             f"{name} has a voxel size of exactly 1 Å, which some programs write when they do not know it; "
-            "give the voxel size (--voxel-size) if it is another."
+            "correct it if it is another (on the command line with --voxel-size)."
         )
     elif max(size) > 1.001 * min(size):
         warnings.append(f"{name} has voxels that are not cubes: {x_y_z} Å along x, y, z.")

@@ -39,7 +39,7 @@ class BeforeAfter:
             self.end()
             return
         if self.view is not None and self.view.before is before and self.view.after is after:
-            self.view.layer.name = f"{before.name} | {after.name}"
+            self.rename()
             return
         self.end()
         try:
@@ -48,6 +48,11 @@ class BeforeAfter:
             self.failed.emit(str(error))
             return
         self.view.closed.connect(self._on_closed)
+
+    def rename(self) -> None:
+        """Call the view after what it compares."""
+        if self.view is not None:
+            self.view.layer.name = f"{self.view.before.name} | {self.view.after.name}"
 
     def refresh(self) -> None:
         """Show what changed within the layers' arrays."""

@@ -70,6 +70,7 @@ class ChosenMaps(QObject):
         self._settle.timeout.connect(self.take)
         inputs.chosen.connect(self.take)
         inputs.content_changed.connect(self._settle.start)
+        inputs.renamed.connect(self._on_renamed)
         inputs.voxel_size_given.connect(self._on_voxel_size)
 
     @property
@@ -94,8 +95,8 @@ class ChosenMaps(QObject):
     def take(self) -> None:
         """Take in hand what is chosen, unless it is already."""
         self._settle.stop()
-        layer, half, mask = self._inputs.map_layer, self._inputs.half_layer, self._inputs.mask_layer
-        maps = [one for one in (layer, half) if one is not None]
+        layer, mask = self._inputs.map_layer, self._inputs.mask_layer
+        maps = self._inputs.maps
         for one in (*maps, mask):
             if one is not None:
                 show_in_angstrom(one)
@@ -120,13 +121,13 @@ class ChosenMaps(QObject):
                 self._take_nothing()
                 self._ask(error.problem, error.remedy)
                 return
-            self._layers.follow(layer, sources[0], layer.name)
+            self._layers.follow(layer, sources[0], [one.name for one in maps])
             self._scale_bar.show_once()
             self._taken(layer)
 
     def _take_nothing(self) -> None:
         self._tell_of_end()
-        self._layers.follow(None, None, "")
+        self._layers.follow(None, None, [])
         self._session.open([], [])
         self._taken(None)
 
@@ -141,6 +142,12 @@ class ChosenMaps(QObject):
         if self._session.state is State.RUNNING:
             names = " and ".join(self._session.names)
             self._say(f"Denoising {names} was stopped: other maps are chosen now.")
+
+    def _on_renamed(self) -> None:
+        names = [one.name for one in self._inputs.maps]
+        if len(names) == len(self._session.sources) and tuple(names) != self._session.names:
+            self._session.rename(names)
+            self._layers.rename(names)
 
     def _on_voxel_size(self, size: float) -> None:
         for one in (self._inputs.map_layer, self._inputs.half_layer, self._inputs.mask_layer):

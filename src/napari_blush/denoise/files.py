@@ -1,4 +1,4 @@
-"""Maps from files into the dock, and results into files."""
+"""Results into files."""
 
 from __future__ import annotations
 
@@ -8,39 +8,11 @@ from typing import TYPE_CHECKING
 
 from blushcore.protocol import BlushError
 from blushcore.volumes import Volume, write_map
-from napari_blush.layers.listing import IMAGES_AXIS
 from napari_blush.layers.maps import METADATA
 from napari_blush.panels.files import half_path, with_ending
-from napari_blush.reading import LayerData, map_layer
 
 if TYPE_CHECKING:
     from napari.layers import Layer
-
-_MOST = 2
-
-
-def read_for_denoising(paths: Sequence[Path]) -> list[LayerData]:
-    """Read a map, or two half-maps, as layer data.
-
-    Raises
-    ------
-    BlushError
-        If there are more, or one of them is no map.
-    """
-    if len(paths) > _MOST:
-        raise BlushError(
-            f"{len(paths)} files were given: {', '.join(path.name for path in paths)}.",
-            "Give one map, or the two half-maps of one reconstruction.",
-        )
-    found = []
-    for path in paths:
-        if path.is_dir():
-            raise BlushError(f"{path.name} is a folder.", "Give a map: .mrc, .map or .ccp4.")
-        layer = map_layer(path)
-        if layer[1]["axis_labels"][0] == IMAGES_AXIS:
-            raise BlushError(f"{path.name} holds particle images, not a map.", "Give a map of three axes.")
-        found.append(layer)
-    return found
 
 
 def proposed_path(layer: Layer | None, name: str) -> Path:

@@ -29,6 +29,8 @@ class InputPanel(Section):
     """Another map, half or mask was chosen, or one is gone."""
     content_changed = Signal()
     """What is chosen is the same, but shows other values, or lies elsewhere."""
+    renamed = Signal()
+    """What is chosen is the same under another name."""
     voxel_size_given = Signal(float)
     """Å; typed by the user."""
 
@@ -89,6 +91,11 @@ class InputPanel(Section):
         return _layer(self.half_box)
 
     @property
+    def maps(self) -> list[Image]:
+        """The map and its other half, as far as they are chosen."""
+        return [layer for layer in (self.map_layer, self.half_layer) if layer is not None]
+
+    @property
     def mask_layer(self) -> Image | None:
         """The mask."""
         return _layer(self.mask_box)
@@ -114,6 +121,8 @@ class InputPanel(Section):
         self._list(*before)
         if before != (self.map_layer, self.half_layer, self.mask_layer):
             self.chosen.emit()
+        elif getattr(event, "type", "") == "renamed":
+            self.renamed.emit()
 
     def _on_content(self, event: Any = None) -> None:
         self._describe()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -67,7 +67,7 @@ class DenoiseLayers:
         self._background = background
         self._source: Image | None = None
         self._volume: Volume | None = None
-        self._name = ""
+        self._names: tuple[str, ...] = ()
         self._own = OwnLayers(viewer, "")
         self._groups: WeakKeyDictionary[Volume, str] = WeakKeyDictionary()
         self._contrast: SharedContrast | None = None
@@ -101,19 +101,33 @@ class DenoiseLayers:
         """Close the split view."""
         self._split.end()
 
-    def follow(self, source: Image | None, volume: Volume | None, name: str) -> None:
-        """Show what is done to another map from now on; layers of the one before stay as they are."""
+    def follow(self, source: Image | None, volume: Volume | None, names: Sequence[str]) -> None:
+        """Show what is done to another map from now on; layers of the one before stay as they are.
+
+        Parameters
+        ----------
+        source, volume
+            The map (of two halves the first), as a layer and as what it shows.
+        names
+            Of the map, or of both halves.
+        """
         self._split.end()
         if self._mode_before is not None and source is not self._source:
             self.wanted.mode, self._mode_before = self._mode_before, None
             self.mode_changed.emit(self.wanted.mode)
-        self._source, self._volume, self._name = source, volume, name
+        self._source, self._volume, self._names = source, volume, tuple(names)
         self._own = OwnLayers(self._viewer, self._group_of(source, volume))
         self._contrast = None if source is None else SharedContrast(source)
         self.result = None
         self._patches.clear()
         self._previewing = False
         self.wanted.compare_with = None
+
+    def rename(self, names: Sequence[str]) -> None:
+        """Call the maps in hand something else; layers that nobody gave another name follow."""
+        self._own.rename(dict(zip(self._names, names, strict=True)))
+        self._names = tuple(names)
+        self._split.rename()
 
     def _group_of(self, source: Image | None, volume: Volume | None) -> str:
         """Return one word for one source, also where its layer was removed and came back."""
@@ -147,7 +161,7 @@ class DenoiseLayers:
             if first is not None:
                 shown = replace(shown, contrast=replace(shown.contrast, limits=contrast_of_map(first)))
                 self._balanced = True
-            self._show_map(volume, shown, f"{self._name} preview", {"denoising": None})
+            self._show_map(volume, shown, f"{self._names[0]} preview", {"denoising": None})
             self._show_split()
             self.changed.emit()
 
@@ -213,10 +227,10 @@ class DenoiseLayers:
         self._background.run(compute, show, self._say, instead_of="map")
 
     def _show_all(self, result: Result, shown: Mapping[str, Shown], wanted: _Wanted) -> None:
-        source, name, own = result.sources[0], self._name, self._own
+        source, name, own = result.sources[0], self._names[0], self._own
         details = {"denoising": result.record(wanted.strength)}
         if "half2" in shown:
-            second = f"{result.names[1]} denoised"
+            second = f"{self._names[1]} denoised"
             own.show("half2", result.sources[1], shown["half2"], second, details, visible=False)
         self._show_map(source, shown["map"], f"{name} denoised", details)
         if "difference" in shown:

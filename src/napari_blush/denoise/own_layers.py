@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from blushcore.volumes import Volume
 from napari_blush.denoise.shown import Shown
 from napari_blush.layers.listing import key_of
-from napari_blush.layers.maps import add_or_update_map, find_map
+from napari_blush.layers.maps import METADATA, add_or_update_map, find_map
+from napari_blush.layers.view import unwrapped
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -78,6 +79,22 @@ class OwnLayers:
         layer = self.show("mask", source, shown, name, details, colormap=_MASK_COLORMAP)
         if is_new:
             layer.blending, layer.opacity = "additive", _MASK_OPACITY
+
+    def rename(self, names: Mapping[str, str]) -> None:
+        """Let layers follow new names of what they were made of; a name that somebody gave stays.
+
+        Parameters
+        ----------
+        names
+            The new name for each old one.
+        """
+        for layer in map(unwrapped, self._viewer.layers):
+            if not key_of(layer).startswith(f"{KEY}/{self._group}/"):
+                continue
+            given = layer.metadata[METADATA]["given_name"]
+            new = [name + given[len(old) :] for old, name in names.items() if given.startswith(f"{old} ")]
+            if new and layer.name == given:
+                layer.metadata[METADATA]["given_name"] = layer.name = new[0]
 
     def set_visible(self, role: str, visible: bool) -> None:
         """Show or hide a layer, if it is there."""

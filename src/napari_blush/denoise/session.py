@@ -191,6 +191,11 @@ class DenoiseSession:
             self._maps.release()
             self._set_state(State.EMPTY)
 
+    def rename(self, names: Sequence[str]) -> None:
+        """Call the maps in hand something else: in results to come, that under way included."""
+        self._names = tuple(names)
+        self._work.rename(self._names)
+
     def look_at(self, focus: SliceInView | None) -> None:
         """Say which slice is in view; its blocks come first. None: none, as in 3D."""
         self._work.look_at(focus)

@@ -12,7 +12,7 @@ from blushcore.interactive.messages import DenoiseSettings, Described
 from blushcore.protocol import BlushError
 from napari_blush.background import Background
 from napari_blush.denoise.chosen_maps import ChosenMaps
-from napari_blush.denoise.files import proposed_path, read_for_denoising, writer_of
+from napari_blush.denoise.files import proposed_path, writer_of
 from napari_blush.denoise.following import ViewFollower
 from napari_blush.denoise.layers import DenoiseLayers
 from napari_blush.denoise.panels import DenoisePanels
@@ -22,7 +22,7 @@ from napari_blush.denoise.states import Picture, ProgressOfAll, State
 from napari_blush.denoise.view_focus import slice_in_view
 from napari_blush.layers.view import Connections, unwrapped
 from napari_blush.panels.dock import Dock
-from napari_blush.panels.files import ask_for_maps, ask_where_to_save
+from napari_blush.panels.files import ask_for_maps, ask_where_to_save, read_as_maps
 from napari_blush.panels.network import chosen_device
 from napari_blush.panels.words import duration
 from napari_blush.plots.theme import Palette, follow_theme
@@ -180,7 +180,7 @@ class DenoiseWidget(Dock):
 
     def take_files(self, paths: list[Path]) -> None:
         """Open a map, or two half-maps, as layers and choose them."""
-        self._open(lambda: read_for_denoising(paths))
+        self._open(lambda: read_as_maps(paths))
 
     def open_sample(self) -> None:
         """Open the demo half-maps and choose them."""
@@ -355,7 +355,7 @@ class DenoiseWidget(Dock):
         result = self.layers.result
         if result is None:
             return
-        proposed = proposed_path(self.panels.inputs.map_layer, result.names[0])
+        proposed = proposed_path(self.panels.inputs.map_layer, self.session.names[0])
         path = ask_where_to_save(self, "Save the denoised map", proposed)
         if path is not None:
             self.save(path)

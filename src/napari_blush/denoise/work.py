@@ -74,6 +74,11 @@ class Work:
         self._gathering = gathering
         gathering.id = self._ask(0, "full", gathering.settings)
 
+    def rename(self, names: tuple[str, ...]) -> None:
+        """Call the maps that are being denoised something else."""
+        if self._gathering is not None:
+            self._gathering.names = names
+
     def stop(self) -> None:
         """Tell the worker to stop."""
         if self._id is not None:

@@ -1,13 +1,45 @@
-"""Map files: which there are, asking for them, and which name one is saved under."""
+"""Map files: which there are, asking for them, reading them, and which name one is saved under."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from qtpy.QtWidgets import QFileDialog, QWidget
 
+from blushcore.protocol import BlushError
+from napari_blush.layers.listing import IMAGES_AXIS
+from napari_blush.reading import LayerData, map_layer
+
 MAP_ENDINGS = tuple(f".{kind}{packing}" for packing in ("", ".gz", ".bz2") for kind in ("mrc", "map", "ccp4"))
 MAP_FILES = f"Maps ({' '.join(f'*{ending}' for ending in MAP_ENDINGS)});;All files (*)"
+
+
+_MOST_AT_ONCE = 2
+
+
+def read_as_maps(paths: Sequence[Path]) -> list[LayerData]:
+    """Read one map or two as layer data; for the background.
+
+    Raises
+    ------
+    BlushError
+        If there are more, or one of them is no map.
+    """
+    if len(paths) > _MOST_AT_ONCE:
+        raise BlushError(
+            f"{len(paths)} files were given: {', '.join(path.name for path in paths)}.",
+            "Give one map, or two: the half-maps of one reconstruction, say.",
+        )
+    found = []
+    for path in paths:
+        if path.is_dir():
+            raise BlushError(f"{path.name} is a folder.", "Give a map: .mrc, .map or .ccp4.")
+        layer = map_layer(path)
+        if layer[1]["axis_labels"][0] == IMAGES_AXIS:
+            raise BlushError(f"{path.name} holds particle images, not a map.", "Give a map of three axes.")
+        found.append(layer)
+    return found
 
 
 def ask_for_maps(parent: QWidget, title: str) -> list[Path]:

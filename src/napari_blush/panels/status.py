@@ -1,3 +1,0 @@
-"""Where `duration` was; see `napari_blush.panels.words`."""
-
-from napari_blush.panels.words import duration as duration

@@ -12,11 +12,11 @@ from torch.nn import functional as F  # noqa: N812
 
 from blushcore.denoiser.fused import FusedNetwork
 from blushcore.denoiser.fused_kernels import (
-    _to_stored,
     apply_silu,
     instance_norm,
     max_pool,
     silu_and_project,
+    to_stored,
     upsample,
 )
 from blushcore.denoiser.network import BlushNetwork
@@ -144,7 +144,7 @@ def test_bfloat16_is_rounded_to_nearest_even():
     @numba.njit
     def store(values, stored):
         for i in range(len(values)):
-            stored[i] = _to_stored(values[i], stored[i])
+            stored[i] = to_stored(values[i], stored[i])
 
     halfway = torch.arange(1, 257) / 128 + 2**-8
     x = torch.cat([halfway, -halfway, torch.randn(4000) * 10.0 ** torch.randint(-30, 30, (4000,))])

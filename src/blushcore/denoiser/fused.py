@@ -32,9 +32,9 @@ class _Layer:
 
     def __call__(self, x: Tensor) -> tuple[Tensor, Array]:
         """Convolve ``(z, y, x, c)``; returns what is to be normalised, and with which factors."""
-        y = _convolve(x.permute(3, 0, 1, 2)[None], self.weight)[0].permute(1, 2, 3, 0).contiguous()
+        y = convolve(x.permute(3, 0, 1, 2)[None], self.weight)[0].permute(1, 2, 3, 0).contiguous()
         factors = np.empty((2, y.shape[-1]), np.float32)
-        instance_norm(_rows(y), self._scale, self._shift, self._epsilon, factors)
+        instance_norm(rows(y), self._scale, self._shift, self._epsilon, factors)
         return y, factors
 
 
@@ -50,13 +50,13 @@ class _Pair:
 
     def before_silu(self, x: Tensor) -> tuple[Tensor, Array]:
         y, factors = self.first(x)
-        apply_silu(_rows(y), factors, _rows(y), 0)
+        apply_silu(rows(y), factors, rows(y), 0)
         return self.second(y)
 
     def __call__(self, x: Tensor, out: Tensor) -> None:
         """Fill the first channels of `out`."""
         y, factors = self.before_silu(x)
-        apply_silu(_rows(y), factors, _rows(out), 0)
+        apply_silu(rows(y), factors, rows(out), 0)
 
 
 class FusedNetwork:
@@ -130,18 +130,18 @@ class FusedNetwork:
             level(x, both)
             joined.append(both)
             x = self._empty(x[::2, ::2, ::2], level.channels)
-            max_pool(_array(both), _array(x))
+            max_pool(array(both), array(x))
         lowest = self._empty(x, self._down[-1].channels)
         self._down[-1](x, lowest)
         for level in self._up:
             both = joined.pop()
-            upsample(_array(lowest), _array(both), both.shape[-1] - lowest.shape[-1])
+            upsample(array(lowest), array(both), both.shape[-1] - lowest.shape[-1])
             if joined:
                 lowest = self._empty(both, level.channels)
                 level(both, lowest)
             else:
                 y, factors = level.before_silu(both)
-                silu_and_project(_rows(y), factors, self._head, self._head_bias, out.view(2, -1).numpy())
+                silu_and_project(rows(y), factors, self._head, self._head_bias, out.view(2, -1).numpy())
 
     def _empty(self, like: Tensor, channels: int) -> Tensor:
         return torch.empty((*like.shape[:3], channels), dtype=self._dtype)
@@ -152,23 +152,26 @@ def compile_kernels() -> None:
     for dtype in (torch.float32, torch.bfloat16):
         x, out = (torch.zeros((2, 2, 2, 2), dtype=dtype) for _ in range(2))
         factors, ones = np.zeros((2, 2), np.float32), np.ones(2, np.float32)
-        instance_norm(_rows(x), ones, ones, 1.0, factors)
-        apply_silu(_rows(x), factors, _rows(out), 0)
-        max_pool(_array(x), _array(torch.zeros((1, 1, 1, 2), dtype=dtype)))
-        upsample(_array(torch.zeros((1, 1, 1, 2), dtype=dtype)), _array(out), 0)
-        silu_and_project(_rows(x), factors, factors, ones, np.empty((2, 8), np.float32))
+        instance_norm(rows(x), ones, ones, 1.0, factors)
+        apply_silu(rows(x), factors, rows(out), 0)
+        max_pool(array(x), array(torch.zeros((1, 1, 1, 2), dtype=dtype)))
+        upsample(array(torch.zeros((1, 1, 1, 2), dtype=dtype)), array(out), 0)
+        silu_and_project(rows(x), factors, factors, ones, np.empty((2, 8), np.float32))
 
 
-def _convolve(x: Tensor, weight: Tensor) -> Tensor:
+def convolve(x: Tensor, weight: Tensor) -> Tensor:
+    """Convolve ``(1, c, z, y, x)`` with a 3³ `weight`, zeros around."""
     # F.conv3d asks oneDNN only for large batches, and is up to ten times slower with single small blocks.
     if torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call,unused-ignore]
         return torch.mkldnn_convolution(x, weight, None, (1, 1, 1), (1, 1, 1), (1, 1, 1), 1)
     return F.conv3d(x, weight, padding=1)
 
 
-def _array(x: Tensor) -> Array:
+def array(x: Tensor) -> Array:
+    """Return a tensor's memory as the kernels take it."""
     return (x.view(torch.uint16) if x.dtype == torch.bfloat16 else x).numpy()
 
 
-def _rows(x: Tensor) -> Array:
-    return _array(x).reshape(-1, x.shape[-1])
+def rows(x: Tensor) -> Array:
+    """Return ``(…, c)`` as ``(voxels, c)``, as the kernels take it."""
+    return array(x).reshape(-1, x.shape[-1])

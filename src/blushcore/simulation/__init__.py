@@ -1,6 +1,7 @@
 """Atoms to densities to half-maps and particle sets."""
 
 from blushcore.simulation.acquisition import Acquisition, acquisitions
+from blushcore.simulation.compose import ComposedParticle, Composition, compose_particle
 from blushcore.simulation.density import electron_density, in_solvent, particle_mask
 from blushcore.simulation.half_maps import (
     HalfMaps,
@@ -19,6 +20,8 @@ from blushcore.simulation.truths import MapTruth, ModelTruth, is_map, open_truth
 
 __all__ = [
     "Acquisition",
+    "ComposedParticle",
+    "Composition",
     "HalfMaps",
     "ImageStatistics",
     "MapTruth",
@@ -30,6 +33,7 @@ __all__ = [
     "StackWriter",
     "acquisitions",
     "atom_positions",
+    "compose_particle",
     "draw_image_statistics",
     "draw_particles",
     "draw_statistics",

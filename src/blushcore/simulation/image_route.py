@@ -25,7 +25,8 @@ from blushcore.reconstruction import HalfSums, unregularised_map
 from blushcore.shells import fsc
 from blushcore.shells.plane import PlaneComponents
 from blushcore.simulation.acquisition import Acquisition
-from blushcore.simulation.half_maps import HalfMaps, usual_b_factor
+from blushcore.simulation.half_maps import HalfMaps, PreferredView, usual_b_factor
+from blushcore.simulation.views import draw_viewing_angles
 
 _BATCH = 256
 _CONFORMERS = 5
@@ -57,6 +58,8 @@ class ImageStatistics:
         Of the signal in images, Å².
     noise_colour
         By how many times its white level the noise's power is larger at the lowest frequencies.
+    views
+        Preferred views besides uniform ones, in place of the acquisition's; None for those.
     """
 
     resolution: float
@@ -67,6 +70,7 @@ class ImageStatistics:
     flexibility_angstrom: float = 0.0
     b_factor: float = 80.0
     noise_colour: float = 2.0
+    views: tuple[PreferredView, ...] | None = None
 
 
 def draw_image_statistics(
@@ -144,7 +148,11 @@ class _Half:
         )
         self._voxel_size = voxel_size
         count = statistics.particles
-        self._true = euler_to_matrix(torch.from_numpy(acquisition.draw_angles(count, generator))).float()
+        if statistics.views is None:
+            angles = acquisition.draw_angles(count, generator)
+        else:
+            angles = draw_viewing_angles(count, statistics.views, generator)
+        self._true = euler_to_matrix(torch.from_numpy(angles)).float()
         self._assumed = _disturbed(self._true, statistics, generator)
         self._shows = torch.from_numpy(generator.integers(0, len(volumes), count))
         self._defocus = acquisition.draw_defocus(count, generator)

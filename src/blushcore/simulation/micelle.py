@@ -102,7 +102,13 @@ def find_membrane(model: gemmi.Model) -> MembraneSlab:
 
 
 def add_micelle(
-    density: Tensor, vacuum: Tensor, voxel_size: float, membrane: MembraneSlab, solvent_contrast: float
+    density: Tensor,
+    vacuum: Tensor,
+    voxel_size: float,
+    membrane: MembraneSlab,
+    solvent_contrast: float,
+    *,
+    width_angstrom: float = _WIDTH_ANGSTROM,
 ) -> Tensor:
     """Put a belt of detergent around a particle.
 
@@ -118,6 +124,8 @@ def add_micelle(
         Its middle plane relative to the map's centre, index n // 2, in Å.
     solvent_contrast
         1 for ice, 0 for vacuum.
+    width_angstrom
+        How far the belt reaches out from the protein: 22 for detergent, more for lipids in a nanodisc.
 
     Raises
     ------
@@ -128,7 +136,7 @@ def add_micelle(
     blurred = gaussian_lowpass(vacuum, 2.5, voxel_size)
     inside = blurred[blurred > 0.2 * blurred.max()].mean()
     share = (blurred / inside).clamp(0, 1)
-    reach = _WIDTH_ANGSTROM / voxel_size
+    reach = width_angstrom / voxel_size
     near = np.sqrt(squared_distances((share > 0.3).numpy(), reach).astype(np.float32)) / reach
     line = (torch.arange(n) - n // 2) * voxel_size
     x, y, z = (float(part) for part in membrane.normal)
@@ -139,7 +147,7 @@ def add_micelle(
     if bool(rim.any()):
         raise BlushError(
             f"The micelle does not fit the box ({n * voxel_size:.0f} Å).",
-            f"Use a box of at least {n + 2 * int(_WIDTH_ANGSTROM / voxel_size)} voxels.",
+            f"Use a box of at least {n + 2 * int(width_angstrom / voxel_size)} voxels.",
         )
     value = torch.where(cross_section < _HEADS_FROM, _TAILS, _HEADS) - _ICE * solvent_contrast
     micelle = gaussian_lowpass(belt * value, 2.0, voxel_size) * (1 - share)

@@ -25,6 +25,8 @@ class ModelEntry:
     split: str
     extent_angstrom: float
     """Longest edge of the bounding box, in Å."""
+    kind: str = ""
+    """What it is, where the table says: the column ``class_guess``."""
 
 
 def read_structure(path: Path | str) -> gemmi.Model:
@@ -64,7 +66,7 @@ def read_model_table(path: Path | str, split: Split | None = None) -> list[Model
     """Read a tab-separated table of models with the columns ``pdb``, ``file``, ``split`` and ``extent_A``.
 
     Files are named relative to the table's folder. An extent is one number or the edges of a bounding box in Å,
-    as ``142x144x198``.
+    as ``142x144x198``. ``class_guess`` may say what a model is: ``membrane``, ``amyloid`` …
 
     Parameters
     ----------
@@ -88,7 +90,13 @@ def read_model_table(path: Path | str, split: Split | None = None) -> list[Model
     if missing:
         raise BlushError(f"{path} lacks the columns {', '.join(sorted(missing))}.", "It must be tab-separated.")
     return [
-        ModelEntry(row["pdb"], path.parent / row["file"], row["split"], _extent(row["extent_A"], path, number))
+        ModelEntry(
+            row["pdb"],
+            path.parent / row["file"],
+            row["split"],
+            _extent(row["extent_A"], path, number),
+            row.get("class_guess") or "",
+        )
         for number, row in enumerate(rows, start=2)
         if split is None or row["split"] == split
     ]

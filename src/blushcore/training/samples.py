@@ -13,8 +13,10 @@ from torch import Tensor
 
 from blushcore.denoiser.network import BLOCK_SIZE, VOXEL_SIZE_ANGSTROM
 from blushcore.simulation import (
+    Composition,
     ModelEntry,
     acquisitions,
+    compose_particle,
     draw_image_statistics,
     draw_statistics,
     electron_density,
@@ -46,6 +48,9 @@ _VOLUME_STREAM, _BLOCK_STREAM = 0, 1
 """Second word of the seeds, so that nothing random is drawn twice from the same numbers."""
 
 
+_AS_IT_IS = Composition()
+
+
 @dataclass(frozen=True)
 class SimulatedPairs:
     """Half-maps of atomic models: a `PairSource`."""
@@ -53,12 +58,16 @@ class SimulatedPairs:
     models: Sequence[ModelEntry]
     images_share: float = 0.0
     """Share of the pairs that are reconstructed from images; the others go by the fast route."""
+    composition: Composition = _AS_IT_IS
+    """What happens to the models before: nothing by default, `blushcore.simulation.compose.USUAL` for most."""
 
     def __call__(self, generator: np.random.Generator) -> HalfMapPair:
         """Draw one of the models and simulate half-maps of it."""
         from_images = self.images_share > 0 and generator.random() < self.images_share
         entry = self.models[int(generator.integers(len(self.models)))]
-        return simulate_pair(entry, generator, from_images=from_images)
+        return simulate_pair(
+            entry, generator, from_images=from_images, composition=self.composition, others=self.models
+        )
 
 
 @dataclass(frozen=True)
@@ -82,6 +91,8 @@ def simulate_pair(
     anisotropy: float = 0.5,
     size_factor: float | None = None,
     from_images: bool = False,
+    composition: Composition = _AS_IT_IS,
+    others: Sequence[ModelEntry] = (),
 ) -> HalfMapPair:
     """Put a model into a random orientation and make two half-maps of it, at 1.5 Å.
 
@@ -99,13 +110,15 @@ def simulate_pair(
         Box over extent of the particle; 1.3 to 1.8 when None.
     from_images
         Reconstruct them from images, which takes half a minute, instead of the fast route.
+    composition, others
+        What happens to the model before, and from which models a partner is drawn.
 
     Raises
     ------
     BlushError
         When the model cannot be read.
     """
-    density, mask = _draw_particle(entry, generator, size_factor)
+    density, mask, extent = _draw_particle(entry, generator, size_factor, composition, others)
     if resolution is None:
         resolution = float(np.exp(generator.uniform(np.log(3.2), np.log(11.0))))
     if from_images:
@@ -121,15 +134,30 @@ def simulate_pair(
         statistics = draw_statistics(resolution, generator, anisotropy=anisotropy)
         torch_generator = torch.Generator().manual_seed(int(generator.integers(2**63)))
         halves = simulate_half_maps(density, mask, VOXEL_SIZE_ANGSTROM, statistics, torch_generator)
-    return HalfMapPair(
-        halves.half1, halves.half2, mask, resolution, entry.extent_angstrom, halves.signal, density
-    )
+    return HalfMapPair(halves.half1, halves.half2, mask, resolution, extent, halves.signal, density)
 
 
 def _draw_particle(
-    entry: ModelEntry, generator: np.random.Generator, size_factor: float | None
-) -> tuple[Tensor, Tensor]:
-    """Return a model's density in solvent, turned at random, and its mask."""
+    entry: ModelEntry,
+    generator: np.random.Generator,
+    size_factor: float | None,
+    composition: Composition,
+    others: Sequence[ModelEntry],
+) -> tuple[Tensor, Tensor, float]:
+    """Return a model's density in solvent, turned at random, its mask and its extent in Å."""
+    if not composition.changes_nothing:
+        particle = compose_particle(
+            entry,
+            others,
+            generator,
+            composition,
+            voxel_size=VOXEL_SIZE_ANGSTROM,
+            smallest_box=BLOCK_SIZE + 16,
+            size_factor=generator.uniform(1.3, 1.8) if size_factor is None else size_factor,
+            relative_b_factors=bool(generator.random() < 0.5),
+            solvent_contrast=float(generator.uniform()),
+        )
+        return particle.density, particle.mask, particle.extent_angstrom
     model = read_structure(entry.path)
     factor = generator.uniform(1.3, 1.8) if size_factor is None else size_factor
     box = max(BLOCK_SIZE + 16, int(entry.extent_angstrom * factor / VOXEL_SIZE_ANGSTROM))
@@ -146,7 +174,7 @@ def _draw_particle(
         relative_b_factors=bool(generator.random() < 0.5),
     )
     mask = particle_mask(density, VOXEL_SIZE_ANGSTROM)
-    return in_solvent(density, VOXEL_SIZE_ANGSTROM, float(generator.uniform())), mask
+    return in_solvent(density, VOXEL_SIZE_ANGSTROM, float(generator.uniform())), mask, entry.extent_angstrom
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ from napari_blush.layers.split_array import SplitArray
 from napari_blush.layers.view import Connections, extent_along, unwrapped
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from napari.components import ViewerModel
     from napari.layers import Image, Layer
 
@@ -179,16 +181,19 @@ class SplitView:
         return self.before, self.after
 
     def _show(self, wanted: dict[Layer, bool]) -> None:
-        self._restore_visibility()
+        """Show and hide layers; others are as they were before. A layer that becomes visible is sliced anew."""
+        wanted = {unwrapped(layer): visible for layer, visible in wanted.items()}
+        self._restore_visibility(but=wanted)
         for layer, visible in wanted.items():
-            self._visibility[unwrapped(layer)] = layer.visible
-            layer.visible = visible
-
-    def _restore_visibility(self) -> None:
-        for layer, visible in self._visibility.items():
-            if layer in self.viewer.layers:
+            self._visibility.setdefault(layer, layer.visible)
+            if layer.visible != visible:
                 layer.visible = visible
-        self._visibility.clear()
+
+    def _restore_visibility(self, but: Collection[Layer] = ()) -> None:
+        for layer in [layer for layer in self._visibility if layer not in but]:
+            visible = self._visibility.pop(layer)
+            if layer in self.viewer.layers and layer.visible != visible:
+                layer.visible = visible
 
     def _enter_grid(self) -> None:
         if self._grid is not None:

@@ -53,14 +53,17 @@ class SplitArray:
             return np.asarray(source[tuple(keys)], dtype=np.float32)
 
         wanted = np.arange(*along.indices(self.shape[self.axis]))
-        composed = np.array(self.after[tuple(keys)], dtype=np.float32)
+        first = np.flatnonzero(wanted < self.boundary)
+        if not first.size:
+            return np.asarray(self.after[tuple(keys)], dtype=np.float32)
+        before, after = self.before[tuple(keys)], self.after[tuple(keys)]
+        composed = np.empty(after.shape, dtype=np.float32)
         # Axes that are indexed by numbers are gone from the result.
         axis = sum(isinstance(one, slice) for one in keys[: self.axis])
-        at = [slice(None)] * composed.ndim
-        first = np.flatnonzero(wanted < self.boundary)
-        if first.size:  # one run, whichever way the slice goes
-            at[axis] = slice(int(first[0]), int(first[-1]) + 1)
-            composed[tuple(at)] = np.asarray(self.before[tuple(keys)], dtype=np.float32)[tuple(at)]
+        begin, end = int(first[0]), int(first[-1]) + 1  # one run, whichever way the slice goes
+        for source, part in ((after, slice(0, begin)), (before, slice(begin, end)), (after, slice(end, None))):
+            at = (slice(None),) * axis + (part,)
+            composed[at] = source[at]
         return composed
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:

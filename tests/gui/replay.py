@@ -14,7 +14,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from blushcore.jobs.classify.parameters import ClassifyParameters
 from blushcore.jobs.map_file import MapFile
 from blushcore.jobs.refine.outputs import history_map, iteration_prefix, map_file
 from blushcore.jobs.refine.parameters import RefineParameters
@@ -58,14 +59,22 @@ def blob_map(box: int, seed: int = 0) -> np.ndarray:
     return density
 
 
-def particle_text(rng: np.random.Generator, count: int = 200) -> str:
-    """Return a STAR table of directions, more of them near the equator."""
+def particle_text(rng: np.random.Generator, count: int = 200, classes: Sequence[int] | None = None) -> str:
+    """Return a STAR table of directions, more of them near the equator; all of class 1 unless told."""
+    of_class = [1] * count if classes is None else classes
     rot, tilt = rng.uniform(-180, 180, count), np.clip(rng.normal(90, 25, count), 0, 180)
     rows = [
-        f"{i + 1:06d}@particles.mrcs {a:.3f} {b:.3f} 0.0 1"
+        f"{i + 1:06d}@particles.mrcs {a:.3f} {b:.3f} 0.0 1 {of_class[i]}"
         for i, (a, b) in enumerate(zip(rot, tilt, strict=True))
     ]
-    columns = ("rlnImageName", "rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi", "rlnRandomSubset")
+    columns = (
+        "rlnImageName",
+        "rlnAngleRot",
+        "rlnAngleTilt",
+        "rlnAnglePsi",
+        "rlnRandomSubset",
+        "rlnClassNumber",
+    )
     head = "".join(f"_{name} #{number}\n" for number, name in enumerate(columns, start=1))
     return "\ndata_particles\n\nloop_\n" + head + "\n".join(rows) + "\n"
 
@@ -157,6 +166,73 @@ def _final(truth: np.ndarray, rng: np.random.Generator, particles: int) -> tuple
     ]
     star = TextFile("data", "run_data.star", particle_text(rng, particles))
     return (map_file("map", "run_class001.mrc", truth, VOXEL_SIZE), *halves, star)
+
+
+def recorded_classification(
+    directory: Path, *, box: int = 16, iterations: int = 3, before_prior: bool = False
+) -> Path:
+    """Record a made-up classification into two classes, of which the first grows."""
+    folder = directory.parent
+    params = ClassifyParameters(
+        particles=folder / "particles.star",
+        reference=(folder / "ref.mrc",),
+        diameter=DIAMETER,
+        classes=2,
+        iterations=iterations,
+    )
+    run = create_run(directory, "classify", params)
+    rng = np.random.default_rng(1)
+    maps = [torch.from_numpy(blob_map(box, seed)) for seed in (0, 1)]
+    with Recorder(run, read_description(run), attempt=1, seq=0) as recorder:
+        recorder.record(Started(job="classify", parameters=params.model_dump(mode="json"), device="cpu"))
+        for iteration in range(iterations + 1):
+            artefacts: list[Any] = []
+            for number, volume in enumerate(maps, start=1):
+                name = f"{iteration_prefix(iteration)}_class{number:03d}"
+                after = lowpass(volume, 16.0 / (iteration + 1), VOXEL_SIZE).numpy()
+                artefacts.append(
+                    history_map(f"class{number:03d}", f"{name}.mrc", after, VOXEL_SIZE, box, "full")
+                )
+                if before_prior and iteration:
+                    noisy = (after + rng.normal(scale=0.05, size=after.shape)).astype(np.float32)
+                    role, file = f"class{number:03d}_before_prior", f"{name}_before_prior.mrc"
+                    artefacts.append(history_map(role, file, noisy, VOXEL_SIZE, box, "full"))
+            if iteration == 0:
+                recorder.record(IterationDone(iteration=0, artefacts=tuple(artefacts)))
+                continue
+            text = particle_text(rng, 50, classes=[1] * 30 + [2] * 20)
+            artefacts.append(TextFile("data", f"{iteration_prefix(iteration)}_data.star", text))
+            named = class_figures(iteration, iterations, box)
+            recorder.record(IterationDone(iteration=iteration, figures=named, artefacts=tuple(artefacts)))
+        recorder.record(
+            Finished(figures={"iterations": iterations, **class_figures(iterations, iterations, box)})
+        )
+    return directory
+
+
+def class_figures(iteration: int, iterations: int, box: int) -> dict[str, Any]:
+    """Return figures as `blushcore.jobs.classify.reports` has them, of two classes."""
+    first = 0.5 + 0.2 * iteration / iterations
+    resolutions = [16.0 / (iteration + 1), None if iteration == 1 else 20.0 / (iteration + 1)]
+    return {
+        "class_distribution": [round(first, 6), round(1 - first, 6)],
+        "class_particles": [round(100 * first), round(100 * (1 - first))],
+        "class_resolution_angstrom": resolutions,
+        "class_accuracy_angle_deg": [4.0 / iteration, 6.0 / iteration],
+        "empty_classes": [],
+        "resolution_angstrom": resolutions[0],
+        "change_classes": 0.4 / iteration,
+        "change_angle_deg": 20.0 / iteration,
+        "change_offset_angstrom": 2.0 / iteration,
+        "mean_p_max": 0.3,
+        "mean_class_probability": 0.8,
+        "angular_step_deg": 15.0,
+        "offset_step_angstrom": 4.0,
+        "seconds": 2.0,
+        "is_last": iteration == iterations,
+        "box": box,
+        "voxel_size_angstrom": VOXEL_SIZE,
+    }
 
 
 class Replay:

@@ -75,12 +75,12 @@ def test_this_iterations_fsc_over_the_others(qtbot: Any, qapp: Any, tmp_path: Pa
 def test_progress_over_the_iterations(qtbot: Any, qapp: Any, tmp_path: Path) -> None:
     from qtpy.QtCore import QPointF
 
-    from napari_blush.plots.progress import PANELS, ProgressPlots
+    from napari_blush.plots.progress import REFINEMENT, ProgressPlots
 
     plot = shown(qtbot, ProgressPlots())
     figures = history(6)
     plot.set_history(figures, 4)
-    for panel, item in zip(PANELS, plot._plots, strict=True):
+    for panel, item in zip(REFINEMENT, plot._plots, strict=True):
         assert len(item.listDataItems()) == len(panel.series)
         for series, line in zip(panel.series, item.listDataItems(), strict=True):
             x, y = line.getData()
@@ -88,7 +88,7 @@ def test_progress_over_the_iterations(qtbot: Any, qapp: Any, tmp_path: Path) -> 
                 one["iteration"]: one[series.figure] for one in figures[1:] if one[series.figure] is not None
             }
             assert x.tolist() == list(values)
-            assert (10**y if panel.is_log else y) == pytest.approx(list(values.values()))
+            assert (10**y if panel.top is None else y) == pytest.approx(list(values.values()))
     accuracy = plot._plots[1].listDataItems()[2].getData()[0]
     assert accuracy[0] == 2  # unknown in the first iteration
     assert plot.readout.text().startswith("Iteration&nbsp;4")

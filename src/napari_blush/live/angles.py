@@ -8,10 +8,10 @@ from blushcore.particles.star_text import read_star
 from blushcore.protocol import BlushError
 from napari_blush.plots.directions import DirectionCounts
 
-_ROT, _TILT = "rlnAngleRot", "rlnAngleTilt"
+_ROT, _TILT, _CLASS = "rlnAngleRot", "rlnAngleTilt", "rlnClassNumber"
 
 
-def read_directions(path: Path, symmetry: str) -> DirectionCounts:
+def read_directions(path: Path, symmetry: str, class_number: int | None = None) -> DirectionCounts:
     """Read and count the directions in a STAR file of particles.
 
     Parameters
@@ -20,6 +20,8 @@ def read_directions(path: Path, symmetry: str) -> DirectionCounts:
         ``run_it003_data.star`` or its like.
     symmetry
         The run's point group.
+    class_number
+        Count the particles of this class only, from 1.
 
     Raises
     ------
@@ -29,5 +31,7 @@ def read_directions(path: Path, symmetry: str) -> DirectionCounts:
     particles = read_star(path).get("particles")
     if particles is None or _ROT not in particles or _TILT not in particles:
         raise BlushError(f"{path} has no {_ROT} and {_TILT} of particles.")
+    if class_number is not None and _CLASS in particles:
+        particles = particles[particles[_CLASS].astype("int64") == class_number]
     rot, tilt = (particles[name].to_numpy(dtype="float64") for name in (_ROT, _TILT))
     return DirectionCounts.of(rot, tilt, symmetry)

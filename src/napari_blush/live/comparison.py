@@ -55,12 +55,12 @@ class Comparison:
         focused = class_role(self.focus, "map")
         return focused if focused in roles else "map"
 
-    def pair(self, roles: Collection[Role]) -> tuple[Role, ...]:
-        """Return the two layers that the mode compares, of an iteration that has `roles`; or nothing."""
+    def pair(self, roles: Collection[Role], mode: Mode | None = None) -> tuple[Role, ...]:
+        """Return the two layers that a mode, or the one in force, compares of an iteration that has `roles`."""
         pairs: dict[str, tuple[Role, Role]] = {"halves": ("half1", "half2")}
         after = self.map_of(roles)
         pairs["split"] = ("before" if after == "map" else class_role(self.focus, "before"), after)
-        pair = pairs.get(self.mode, ())
+        pair = pairs.get(mode or self.mode, ())
         return pair if set(pair) <= set(roles) else ()
 
     def wanted(self, roles: Collection[Role]) -> set[Role]:

@@ -131,6 +131,15 @@ class LiveLayers(QObject):
         return sorted({number for role in self._roles if (number := class_of(role)) is not None})
 
     @property
+    def focus(self) -> int:
+        """The class that is looked at, from 1."""
+        return self._comparison.focus
+
+    def offers(self, mode: Mode) -> bool:
+        """Whether the shown iteration has the two maps that a mode compares."""
+        return bool(self._comparison.pair(self._roles, mode))
+
+    @property
     def split(self) -> SplitView | None:
         """The split view that is open."""
         return self._comparison.split

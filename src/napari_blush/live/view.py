@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,31 +13,24 @@ from qtpy.QtWidgets import (
     QLabel,
     QProgressBar,
     QPushButton,
-    QSizePolicy,
-    QTabWidget,
     QVBoxLayout,
     QWidget,
 )
 
-from napari_blush.background import Background
-from napari_blush.live.angles import read_directions
+from napari_blush.live.classes import ClassChoice
 from napari_blush.live.comparison import Mode
 from napari_blush.live.gridding import LARGEST_SHOWN
 from napari_blush.live.layers import LiveLayers
+from napari_blush.live.plot_tabs import PlotTabs
 from napari_blush.live.run import LiveRun
 from napari_blush.live.slider import IterationSlider
-from napari_blush.live.words import standing
+from napari_blush.live.words import key_figures, standing
 from napari_blush.panels.cards import Section, hint, restyle, style_sheet
-from napari_blush.plots.angles import AngularDistributionPlot
-from napari_blush.plots.fsc_history import FscHistoryPlot
-from napari_blush.plots.progress import ProgressPlots
-from napari_blush.plots.safeguards import SafeguardsPlot, has_safeguards
 from napari_blush.plots.theme import Palette, follow_theme
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-    from napari_blush.plots.directions import DirectionCounts
 
 _MODES: dict[Mode, tuple[str, str]] = {
     "single": ("Map", "The map so far: mean of the halves after the prior; at the end the final map"),
@@ -74,9 +66,6 @@ class LiveView(QWidget):
         super().__init__(parent)
         self.run = LiveRun(viewer, directory, self)
         self.layers = LiveLayers(viewer, self.run, self)
-        self._background = Background(self)
-        self._directions_of: tuple[int, int] | None = None
-        self._drawn: dict[QWidget, Any] = {}
         self._problems: list[str] = []
         self._build(viewer)
         self._connect()
@@ -108,6 +97,8 @@ class LiveView(QWidget):
         maps = Section("Maps")
         self.slider = IterationSlider()
         maps.body.addWidget(self.slider)
+        self.classes = ClassChoice()
+        maps.body.addWidget(self.classes)
         self._group = QButtonGroup(self)
         self.modes: dict[Mode, QPushButton] = {}
         segments = QHBoxLayout()
@@ -117,7 +108,7 @@ class LiveView(QWidget):
             button.setObjectName("blushSegment")
             button.setCheckable(True)
             button.setToolTip(words)
-            button.clicked.connect(lambda _=False, mode=mode: self.layers.set_mode(mode))
+            button.clicked.connect(lambda _=False: self._on_mode())
             self._group.addButton(button)
             self.modes[mode] = button
             segments.addWidget(button, 1)
@@ -130,28 +121,9 @@ class LiveView(QWidget):
         self.full.hide()
         maps.body.addWidget(self.full)
 
-        self.fsc = FscHistoryPlot(viewer=viewer)
-        self.progress = ProgressPlots(viewer=viewer)
-        self.angles = AngularDistributionPlot(viewer=viewer)
-        self.denoiser = SafeguardsPlot(viewer=viewer)
-        self.tabs = QTabWidget()
-        self.tabs.setDocumentMode(True)
-        bar = self.tabs.tabBar()
-        assert bar is not None  # every QTabWidget has one
-        bar.setDrawBase(False)
-        for plot, name, words in (
-            (self.fsc, "FSC", "Fourier shell correlation of the half-maps, over that of the other iterations"),
-            (self.progress, "Progress", "Resolution, angles, offsets and Pmax over the iterations"),
-            (self.angles, "Views", "From where the particles are seen"),
-            (self.denoiser, "Denoiser", "Does the denoiser keep to the data, shell by shell"),
-        ):
-            page = QWidget()  # a page as high as its plot, whatever the others need
-            column = QVBoxLayout(page)
-            column.setContentsMargins(0, 0, 0, 0)
-            column.addWidget(plot)
-            page.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
-            self.tabs.setTabToolTip(self.tabs.addTab(page, name), words)
-        self.tabs.setTabVisible(self.tabs.count() - 1, False)  # until an iteration had one
+        self.tabs = PlotTabs(viewer, self.run, self)
+        self.fsc, self.progress, self.angles = self.tabs.fsc, self.tabs.progress, self.tabs.angles
+        self.denoiser = self.tabs.denoiser
 
         column = QVBoxLayout(self)
         column.setContentsMargins(6, 6, 6, 6)
@@ -163,26 +135,20 @@ class LiveView(QWidget):
     def _connect(self) -> None:
         self.run.looked.connect(self._on_looked)
         self.run.problem.connect(self._on_problem)
+        self.tabs.problem.connect(self._on_problem)
         self.layers.failed.connect(self._on_problem)
         self.layers.changed.connect(self._on_maps)
         self.layers.mode_changed.connect(lambda mode: self.modes[mode].setChecked(True))
+        self.classes.chosen.connect(self._on_class)
         self.layers.iterations_changed.connect(self._on_iterations)
         self.slider.chosen.connect(self._on_chosen)
-        self.tabs.currentChanged.connect(self._draw)
         self.full.toggled.connect(self._on_full)
         application = QApplication.instance()
         assert application is not None
         application.aboutToQuit.connect(self.close_run)
-        # What must end even where Qt deletes this without closing it; nothing of this object is touched then.
-        self.destroyed.connect(self._background.close)
 
     def _apply_palette(self, palette: Palette) -> None:
         self.setStyleSheet(style_sheet(palette))
-
-    def showEvent(self, event: Any) -> None:  # noqa: N802
-        """Draw what nobody could see before."""
-        super().showEvent(event)
-        self._draw()
 
     def closeEvent(self, event: Any) -> None:  # noqa: N802
         """Stop watching with the panel; the run goes on, and its layers stay."""
@@ -194,6 +160,7 @@ class LiveView(QWidget):
         column = self.layout()
         assert isinstance(column, QVBoxLayout)
         column.setContentsMargins(0, 0, 0, 0)
+        self.setMinimumWidth(0)  # the dock has one of its own
         for place, label in enumerate((self.figures, self.problems)):
             column.insertWidget(place, label)
         self.status.hide()
@@ -202,7 +169,7 @@ class LiveView(QWidget):
         """Stop watching the run, which goes on."""
         self.run.close()
         self.layers.close()
-        self._background.close()
+        self.tabs.close_run()
 
     # --- what happens -----------------------------------------------------------------------------------------
 
@@ -241,83 +208,46 @@ class LiveView(QWidget):
     def _on_full(self, on: bool) -> None:
         self.layers.full = on
 
+    def _on_mode(self) -> None:
+        mode = next(mode for mode, button in self.modes.items() if button.isChecked())
+        if self.layers.mode == "classes":  # one of them then
+            self.classes.set_classes(self.layers.classes, self._shown_figures(), self.layers.focus)
+        self.layers.set_mode(mode)
+
+    def _on_class(self, number: int | None) -> None:
+        if number is None:
+            self.layers.set_mode("classes")
+            self.modes["single"].setChecked(True)
+        else:
+            self.layers.set_class(number)
+            self._on_mode()
+        self._draw()
+
     def _on_maps(self) -> None:
-        roles = self.layers.roles
-        self.modes["split"].setEnabled("before" in roles)
-        self.modes["halves"].setEnabled("half1" in roles)
+        for mode in ("split", "halves"):
+            self.modes[mode].setEnabled(self.layers.offers(mode))
+        classes = self.layers.classes
+        for mode, button in self.modes.items():  # a classification has no halves
+            has_it = not classes or (mode != "halves" and self.layers.offers("split"))
+            button.setVisible(has_it)
+        if classes and self.layers.mode == "classes":
+            self.classes.set_classes(classes, self._shown_figures(), None)
+            self.modes["single"].setChecked(True)
+            return
+        self.classes.set_classes(classes, self._shown_figures(), self.layers.focus)
         wanted = self.modes[self.layers.mode]
         shown = wanted if wanted.isEnabled() else self.modes["single"]
         shown.setChecked(True)
         box = next((figures["box"] for figures in reversed(self.run.history) if figures.get("box")), 0)
         self.full.setVisible(box > LARGEST_SHOWN)
 
-    # --- plots ------------------------------------------------------------------------------------------------
+        self._draw()
 
-    def _draw(self, _: int = 0) -> None:
-        """Draw the plot that can be seen, if it would look otherwise than it does."""
-        page = self.tabs.currentWidget()
-        if page is None or not self.isVisible():
-            return
-        iteration = self.slider.iteration
+    def _shown_figures(self) -> dict[str, Any]:
+        """Return the figures of the iteration whose maps are shown."""
         history = self.run.history
-        self.tabs.setTabVisible(self.tabs.count() - 1, any(map(has_safeguards, history)))
-        if self.fsc.parent() is page:
-            self._draw_history(self.fsc, history, iteration)
-        elif self.denoiser.parent() is page:
-            self._draw_history(self.denoiser, history, iteration)
-        elif self.progress.parent() is page:
-            self._draw_history(self.progress, history, None if self.slider.following else iteration)
-        else:
-            self._draw_directions(iteration)
+        return next((one for one in history if one["iteration"] == self.layers.shown), {})
 
-    def _draw_history(
-        self,
-        plot: FscHistoryPlot | ProgressPlots | SafeguardsPlot,
-        history: Sequence[dict[str, Any]],
-        shown: int | None,
-    ) -> None:
-        state = (shown, [(figures["iteration"], figures.get("seconds_in_all")) for figures in history])
-        if self._drawn.get(plot) != state:
-            self._drawn[plot] = state
-            plot.set_history(history, shown)
-
-    def _draw_directions(self, iteration: int | None) -> None:
-        status = self.run.summary
-        if iteration is None or iteration not in status.iterations:
-            return
-        records, reader = status.records_of(iteration), self.run.reader
-        if self._directions_of == (iteration, len(records)):
-            return
-        self._directions_of = (iteration, len(records))
-        if self.angles.counts is None:
-            self.angles.readout.setText("Reading the directions …")
-        symmetry = str(status.parameters.get("symmetry", "C1"))
-
-        def work() -> DirectionCounts | None:
-            files = {role: path for record in records for role, path in reader.files(record).items()}
-            return read_directions(files["data"], symmetry) if "data" in files else None
-
-        def done(counts: DirectionCounts | None) -> None:
-            self.angles.set_counts(counts, f"Iteration {iteration}, {symmetry}")
-
-        def failed(error: Exception) -> None:
-            self._on_problem(f"The directions cannot be shown: {error}")
-
-        self._background.run(work, done, failed, instead_of="directions")
-
-
-def key_figures(history: Sequence[dict[str, Any]]) -> str:
-    """Return a run's newest figures in a line; nothing before the first iteration."""
-    if not history or len(history[-1]) == 1:
-        return ""
-    newest = history[-1]
-    words = [f"Iteration {newest['iteration']}"]
-    for name, text in (
-        ("resolution_angstrom", "{:.2f} Å at 0.143"),
-        ("angular_step_deg", "step {:.3g}°"),
-        ("current_size", "images {} px"),
-        ("seconds", "{:.0f} s"),
-    ):
-        if newest.get(name) is not None:
-            words.append(text.format(newest[name]))
-    return " · ".join(words)
+    def _draw(self) -> None:
+        number = self.classes.number if self.layers.classes else None
+        self.tabs.show_run(self.slider.iteration, self.slider.following, number)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from blushcore.protocol import Failed
 from napari_blush.live.status import RunStatus
@@ -64,6 +65,33 @@ def _stage(status: RunStatus) -> str:
 
 
 def _result(status: RunStatus) -> str:
-    resolution = status.figures.get("resolution_angstrom")
-    words = f"{status.iteration} iterations" if status.iteration else "It is done"
-    return f"{words}, {resolution:.2f} Å at FSC 0.143." if resolution else f"{words}."
+    figures = status.figures
+    resolution = figures.get("resolution_angstrom")
+    words = f"{status.iteration} iteration{'s' * (status.iteration != 1)}" if status.iteration else "It is done"
+    if not resolution:
+        return f"{words}."
+    criterion = "in the best class (SSNR 1)" if has_classes(figures) else "at FSC 0.143"
+    return f"{words}, {resolution:.2f} Å {criterion}."
+
+
+def has_classes(figures: Mapping[str, Any]) -> bool:
+    """Whether figures are of a classification."""
+    return bool(figures.get("class_distribution"))
+
+
+def key_figures(history: Sequence[Mapping[str, Any]]) -> str:
+    """Return a run's newest figures in a line; nothing before the first iteration."""
+    if not history or len(history[-1]) == 1:
+        return ""
+    newest = history[-1]
+    words = [f"Iteration {newest['iteration']}"]
+    for name, text, factor in (
+        ("resolution_angstrom", "best class {:.2f} Å" if has_classes(newest) else "{:.2f} Å at 0.143", 1.0),
+        ("change_classes", "{:.0f} % changed class", 100.0),
+        ("angular_step_deg", "step {:.3g}°", 1.0),
+        ("current_size", "images {} px", 1),
+        ("seconds", "{:.0f} s", 1.0),
+    ):
+        if newest.get(name) is not None:
+            words.append(text.format(newest[name] * factor))
+    return " · ".join(words)

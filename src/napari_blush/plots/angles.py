@@ -76,7 +76,7 @@ class AngularDistributionPlot(Chart):
         self._map.setAspectLocked(True)
         for name in ("left", "bottom"):
             self._map.hideAxis(name)
-        self._map.setRange(QRectF(-2.36, -1.14, 4.72, 2.28), padding=0)
+        self._map.setRange(QRectF(-2.6, -1.2, 4.9, 2.4), padding=0)
         self._bar: pg.PlotItem = self.graphics.addPlot(row=1, col=0)
         quiet_plot(self._bar, self.graphics)
         self._bar.setMouseEnabled(x=False, y=False)

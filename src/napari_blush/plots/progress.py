@@ -1,4 +1,4 @@
-"""How a refinement goes: resolution, angles, offsets and Pmax, iteration by iteration."""
+"""How a run goes, iteration by iteration: resolution, angles, offsets, Pmax, particles that change class."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyqtgraph as pg
-from qtpy.QtCore import QPointF, QSize
+from qtpy.QtCore import QPointF, QSize, Qt
 
 from napari_blush.plots.chart import Chart, quiet_plot
 from napari_blush.plots.theme import CURVES_ON_LIGHT, Palette
@@ -25,22 +25,53 @@ _DOT_PX = 5
 
 @dataclass(frozen=True)
 class Series:
-    """A figure over the iterations: what it is called here, and its name in the figures."""
+    """A figure over the iterations: what it is called here, its name in the figures, its place in a list."""
 
     label: str
     figure: str
+    place: int | None = None
+
+    def value(self, figures: Mapping[str, Any]) -> float | None:
+        """Return it as an iteration's figures have it; None where they do not."""
+        found = figures.get(self.figure)
+        if self.place is not None:
+            found = found[self.place] if isinstance(found, Sequence) and self.place < len(found) else None
+        if not isinstance(found, (int, float)) or not math.isfinite(found):
+            return None
+        return float(found)
 
 
 @dataclass(frozen=True)
 class Panel:
-    """Figures of one unit, over one another; `is_log`: the axis is logarithmic."""
+    """Figures of one unit, over one another.
+
+    Attributes
+    ----------
+    title
+        With the unit.
+    series
+        The figures.
+    top
+        The axis goes from 0 to here, in the title's unit; without it, it is logarithmic and as long as need be.
+    factor
+        From the figures' unit to the title's.
+    has_legend
+        Whether the series are named beside the title.
+    """
 
     title: str
     series: tuple[Series, ...]
-    is_log: bool = True
+    top: float | None = None
+    factor: float = 1.0
+    has_legend: bool = True
+
+    def value(self, series: Series, figures: Mapping[str, Any]) -> float | None:
+        """Return a figure in the title's unit; None where there is none."""
+        found = series.value(figures)
+        return None if found is None else found * self.factor
 
 
-PANELS = (
+REFINEMENT = (
     Panel(
         "Resolution (Å)",
         (Series("FSC 0.143", "resolution_angstrom"), Series("in use", "resolution_in_use_angstrom")),
@@ -61,16 +92,36 @@ PANELS = (
             Series("accuracy", "accuracy_offset_angstrom"),
         ),
     ),
-    Panel("Mean Pmax", (Series("Pmax", "mean_p_max"),), is_log=False),
+    Panel("Mean Pmax", (Series("Pmax", "mean_p_max"),), top=1.0),
 )
+CLASSIFICATION = (
+    Panel("Moved to another class (%)", (Series("images", "change_classes"),), top=100.0, factor=100.0),
+    Panel("Angles (°)", (Series("step", "angular_step_deg"), Series("change", "change_angle_deg"))),
+    Panel("Offsets (Å)", (Series("step", "offset_step_angstrom"), Series("change", "change_offset_angstrom"))),
+    Panel(
+        "Mean probability",
+        (Series("pose (Pmax)", "mean_p_max"), Series("class", "mean_class_probability")),
+        top=1.0,
+    ),
+)
+DASHES = (
+    (Qt.PenStyle.SolidLine, "-"),
+    (Qt.PenStyle.DashLine, "--"),
+    (Qt.PenStyle.DotLine, ":"),
+)
+"""For more curves than there are colours: in Qt's words and in matplotlib's."""
+_HEADROOM = 1.02
 
 
 class ProgressPlots(Chart):
-    """Four charts under one another over the iterations; values in words under the mouse; export."""
+    """Charts under one another over the iterations; values in words under the mouse; export."""
 
     file_name = "progress"
+    _AT_FIRST: tuple[Panel, ...] = REFINEMENT
+    """What is shown of a run that has no figures yet."""
     _history: list[Mapping[str, Any]]
     _shown: int | None
+    _panels: tuple[Panel, ...]
 
     def sizeHint(self) -> QSize:  # noqa: N802
         """Each chart needs its height."""
@@ -88,24 +139,43 @@ class ProgressPlots(Chart):
         """
         self._history = [figures for figures in history if len(figures) > 1]  # iteration 0 has none
         self._shown = shown
+        panels = self._panels_of(self._history)
+        if panels != self._panels:
+            self._panels = panels
+            self._build_plots()
         self._redraw()
 
-    def values(self, series: Series) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the iterations that have a figure, and the figure."""
+    def values(self, panel: Panel, series: Series) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the iterations that have a figure, and the figure in the panel's unit."""
         pairs = [
-            (figures["iteration"], figures[series.figure])
+            (figures["iteration"], value)
             for figures in self._history
-            if isinstance(figures.get(series.figure), (int, float)) and math.isfinite(figures[series.figure])
+            if (value := panel.value(series, figures)) is not None
         ]
         table = np.array(pairs, dtype=np.float64).reshape(-1, 2)
         return table[:, 0], table[:, 1]
 
+    def _panels_of(self, history: Sequence[Mapping[str, Any]]) -> tuple[Panel, ...]:
+        """Return what there is to show of a run, which may have no iteration yet."""
+        if not history:
+            return self._panels
+        return CLASSIFICATION if "class_distribution" in history[-1] else REFINEMENT
+
+    def _style(self, number: int) -> tuple[str, Any]:
+        """Return the colour and the pen style of the curve of a number, from 0."""
+        return self.palette_of_theme.curves[number], Qt.PenStyle.SolidLine
+
     def _build(self) -> None:
-        self._history, self._shown = [], None
-        self._plots: list[pg.PlotItem] = []
+        self._history, self._shown, self._panels = [], None, self._AT_FIRST
         self.graphics.ci.layout.setVerticalSpacing(2)
-        for row, panel in enumerate(PANELS):
-            left = RoundLogAxis("left") if panel.is_log else pg.AxisItem("left")
+        self.graphics.setMinimumHeight(340)
+        self._build_plots()
+
+    def _build_plots(self) -> None:
+        self.graphics.clear()
+        self._plots: list[pg.PlotItem] = []
+        for row, panel in enumerate(self._panels):
+            left = RoundLogAxis("left") if panel.top is None else pg.AxisItem("left")
             plot = self.graphics.addPlot(
                 row=row, col=0, axisItems={"left": left, "bottom": IterationAxis("bottom")}
             )
@@ -113,17 +183,18 @@ class ProgressPlots(Chart):
             plot.setMouseEnabled(x=False, y=False)
             left.enableAutoSIPrefix(False)
             left.setWidth(_LEFT_PX)
-            is_last = panel is PANELS[-1]
+            is_last = panel is self._panels[-1]
             plot.getAxis("bottom").setStyle(showValues=is_last)
             if self._plots:
                 plot.setXLink(self._plots[0])
             self._plots.append(plot)
-        self.graphics.setMinimumHeight(340)
 
     def _draw(self, palette: Palette) -> None:
         self._cursors = []
+        if not self._panels:
+            return
         iterations = [figures["iteration"] for figures in self._history]
-        for panel, plot in zip(PANELS, self._plots, strict=True):
+        for panel, plot in zip(self._panels, self._plots, strict=True):
             plot.clear()
             for name in ("left", "bottom"):
                 axis = plot.getAxis(name)
@@ -133,10 +204,11 @@ class ProgressPlots(Chart):
             words = [f'<span style="color: {palette.ink}"><b>{panel.title}</b></span>']
             lowest, highest = math.inf, -math.inf
             for number, series in enumerate(panel.series):
-                colour = palette.curves[number]
-                words.append(f'<span style="color: {colour}">● {series.label}</span>')
-                x, y = self.values(series)
-                if panel.is_log:
+                colour, dashes = self._style(number)
+                if panel.has_legend:
+                    words.append(f'<span style="color: {colour}">● {series.label}</span>')
+                x, y = self.values(panel, series)
+                if panel.top is None:
                     x, y = x[y > 0], np.log10(y[y > 0])
                 if len(y) == 0:
                     continue
@@ -144,14 +216,15 @@ class ProgressPlots(Chart):
                 plot.plot(
                     x,
                     y,
-                    pen=pg.mkPen(colour, width=2),
+                    pen=pg.mkPen(colour, width=2, style=dashes),
                     symbol="o",
                     symbolSize=_DOT_PX,
                     symbolPen=None,
                     symbolBrush=colour,
                     antialias=True,
                 )
-            plot.setTitle(" &nbsp; ".join(words), size="9pt", justify="left")
+            plot.setTitle(" &nbsp;".join(words), size="8pt", justify="left")
+            plot.titleLabel.setMinimumWidth(0)  # a long one must not widen the plot beyond the dock
             self._set_range(plot, panel, lowest, highest)
             for at, pen in (
                 (self._shown, pg.mkPen(palette.ink, width=1)),
@@ -170,8 +243,10 @@ class ProgressPlots(Chart):
         self._plots[-1].setLabel("bottom", "iteration", **bottom)
 
     def _set_range(self, plot: pg.PlotItem, panel: Panel, lowest: float, highest: float) -> None:
-        if not panel.is_log:
-            plot.setYRange(0, 1.02, padding=0)
+        if panel.top is not None:
+            plot.setYRange(0, panel.top * _HEADROOM, padding=0)
+            ticks = [(share * panel.top, f"{share * panel.top:g}") for share in (0.0, 0.5, 1.0)]
+            plot.getAxis("left").setTicks([ticks])
         elif lowest <= highest:
             gap = max(0.08 * (highest - lowest), 0.05)
             plot.setYRange(lowest - gap, highest + gap, padding=0)
@@ -188,12 +263,12 @@ class ProgressPlots(Chart):
         figures = next((one for one in self._history if one["iteration"] == at), None)
         if figures is None:
             return " "
-        words, colours = [], self.palette_of_theme.curves
-        for panel in PANELS:
+        words = []
+        for panel in self._panels:
             found = [
-                f'<span style="color: {colours[number]}">{figures[series.figure]:.3g}</span>'
+                f'<span style="color: {self._style(number)[0]}">{value:.3g}</span>'
                 for number, series in enumerate(panel.series)
-                if figures.get(series.figure) is not None
+                if (value := panel.value(series, figures)) is not None
             ]
             if found:
                 words.append(f"{panel.title.replace(' ', '&nbsp;')}&nbsp;" + "&nbsp;&nbsp;".join(found))
@@ -207,12 +282,13 @@ class ProgressPlots(Chart):
         return None
 
     def _csv(self) -> bytes:
-        names = [series.figure for panel in PANELS for series in panel.series]
+        every = [series for panel in self._panels for series in panel.series]
+        names = [one.figure if one.place is None else f"{one.figure}_class{one.place + 1:03d}" for one in every]
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["iteration", *names])
         for figures in self._history:
-            cells = [figures.get(name) for name in names]
+            cells = [one.value(figures) for one in every]
             writer.writerow([figures["iteration"], *("" if cell is None else f"{cell:.6g}" for cell in cells)])
         return text.getvalue().encode()
 
@@ -222,23 +298,26 @@ class ProgressPlots(Chart):
         from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
         figure = Figure(figsize=(5.6, 7.2), dpi=240, facecolor="white", layout="constrained")
-        every = figure.subplots(len(PANELS), sharex=True)
-        for panel, axes in zip(PANELS, every, strict=True):
+        every = figure.subplots(len(self._panels), sharex=True)
+        for panel, axes in zip(self._panels, every, strict=True):
             for number, series in enumerate(panel.series):
-                x, y = self.values(series)
-                axes.plot(x, y, "o-", ms=3, lw=1.6, color=CURVES_ON_LIGHT[number], label=series.label)
-            if panel.is_log:
+                x, y = self.values(panel, series)
+                cycle, place = divmod(number, len(CURVES_ON_LIGHT))
+                line, colour = DASHES[cycle % len(DASHES)][1], CURVES_ON_LIGHT[place]
+                axes.plot(x, y, "o", ls=line, ms=3, lw=1.6, color=colour, label=series.label)
+            if panel.top is None:
                 axes.set_yscale("log")
                 axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
                 axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
                 axes.yaxis.set_minor_locator(NullLocator())
             else:
-                axes.set_ylim(0, 1.02)
+                axes.set_ylim(0, panel.top * _HEADROOM)
             axes.set_ylabel(panel.title)
             axes.tick_params(which="both", labelsize=7.5)
             axes.grid(axis="y", color="0.93", lw=0.8)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-            axes.legend(frameon=False, fontsize=7.5, ncols=3)
+            if panel.has_legend or panel is self._panels[0]:
+                axes.legend(frameon=False, fontsize=7.5, ncols=3)
         every[-1].set_xlabel("iteration")
         content = io.BytesIO()
         with rc_context({"svg.fonttype": "none"}):

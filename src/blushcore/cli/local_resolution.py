@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -97,15 +96,11 @@ def _measure(
     first: Volume, second: Volume, where: Volume | None, window: float | None, threshold: float, *, silent: bool
 ) -> LocalResolution:
     # Only now: it brings torch along, and whoever mistyped a name should not wait for that.
-    from blushcore.shells import fsc, resolution
-    from blushcore.shells.local_resolution import WINDOW_OVER_RESOLUTION, LocalResolutionMeasurement
+    from blushcore.shells.local_resolution import LocalResolutionMeasurement, usual_window_angstrom
 
     size = first.isotropic_voxel_size
     if window is None:
-        whole = resolution(fsc(first.data, second.data), first.shape[0] * size).angstrom
-        if not math.isfinite(whole):
-            raise BlushError("The halves agree nowhere: there is no resolution to measure.", "Check the files.")
-        window = min(WINDOW_OVER_RESOLUTION * whole, first.shape[0] * size)
+        window = usual_window_angstrom(first.data, second.data, voxel_size=size)
     measurement = LocalResolutionMeasurement(
         first.data,
         second.data,

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, TypeAdapter, V
 
 from blushcore.protocol import Parameters
 
-PROTOCOL = 2
+PROTOCOL = 3
 """Number of this protocol; `Ready` says it first of all."""
 
 Triple: TypeAlias = tuple[float, float, float]
@@ -118,6 +118,21 @@ class Compare(_Model):
     results: tuple[str, str] | None = None
 
 
+class MeasureLocalResolution(_Model):
+    """Measure the local resolution of two half-maps in memory; ends the work that is under way.
+
+    Answered by `Working` and, in the end, `LocalResolutionMeasured`.
+    """
+
+    request: Literal["measure_local_resolution"] = "measure_local_resolution"
+    id: str
+    halves: tuple[str, str]
+    mask: str | None = None
+    """Key of a mask on their grid: where to measure. By default the sphere in the box."""
+    window: PositiveFloat | None = None
+    """Edge of the window (Å); by default six times the resolution of the whole map."""
+
+
 class Release(_Model):
     """Forget the map under `key` and all that was computed of it."""
 
@@ -168,6 +183,7 @@ Request: TypeAlias = Annotated[
     | Focus
     | Cancel
     | Compare
+    | MeasureLocalResolution
     | Release
     | Describe
     | CheckRefinement
@@ -299,6 +315,18 @@ class Compared(_Model):
     reaches_nyquist: bool
 
 
+class LocalResolutionMeasured(_Model):
+    """The local resolution is measured: file of a map in Å on the halves' grid."""
+
+    event: Literal["local_resolution_measured"] = "local_resolution_measured"
+    id: str
+    path: Path
+    window: float
+    """Å."""
+    median: float
+    """Å, of the voxels that were asked for."""
+
+
 class RefinementChecked(_Model):
     """A refinement or classification can begin: what its particles are, and what it takes beside what is there.
 
@@ -368,6 +396,7 @@ Event: TypeAlias = Annotated[
     | SlicePicture
     | Done
     | Compared
+    | LocalResolutionMeasured
     | RefinementChecked
     | ParticlesMade
     | Cancelled

@@ -18,6 +18,7 @@ from blushcore.interactive import facts
 from blushcore.interactive.arrays import ArrayFolder
 from blushcore.interactive.diameter import estimate_diameter
 from blushcore.interactive.maps import DenoisingKey, Maps
+from blushcore.interactive.measuring import Measuring
 from blushcore.interactive.messages import (
     Cancel,
     Cancelled,
@@ -33,6 +34,7 @@ from blushcore.interactive.messages import (
     Load,
     Loaded,
     MakeDemoParticles,
+    MeasureLocalResolution,
     Prepare,
     Prepared,
     Quit,
@@ -51,8 +53,8 @@ _RESULTS_KEPT = 4
 class Server:
     """Obeys requests until there are no more.
 
-    One piece of work at a time: another `Denoise` ends the one under way, whose finished blocks are kept for
-    when it is asked for again.
+    One piece of work at a time: another `Denoise` or `MeasureLocalResolution` ends the one under way; a
+    denoising's finished blocks are kept for when it is asked for again.
 
     Parameters
     ----------
@@ -72,7 +74,7 @@ class Server:
         self._folder = folder
         self._maps = Maps()
         self._networks = Networks()
-        self._work: Work | None = None
+        self._work: Work | Measuring | None = None
         self._steps: Iterator[list[Event]] = iter(())
         self._results: dict[str, torch.Tensor] = {}
 
@@ -106,13 +108,15 @@ class Server:
             case Denoise():
                 self._begin(request)
             case Focus():
-                if self._work is not None and self._work.id == request.id:
+                if isinstance(self._work, Work) and self._work.id == request.id:
                     self._work.look_at(request.focus)
             case Cancel():
                 if self._work is not None and self._work.id == request.id:
                     self._end()
             case Compare():
                 self._compare(request)
+            case MeasureLocalResolution():
+                self._measure(request)
             case Release():
                 self._maps.release(request.key)
             case Describe():
@@ -177,7 +181,14 @@ class Server:
         self._steps = self._work.steps()
 
     def _slice_in_focus(self) -> Slice | None:
-        return None if self._work is None else self._work.slice_in_focus()
+        return self._work.slice_in_focus() if isinstance(self._work, Work) else None
+
+    def _measure(self, request: MeasureLocalResolution) -> None:
+        self._end()
+        one, two = (self._maps.get(key) for key in request.halves)
+        mask = None if request.mask is None else self._maps.get(request.mask)
+        self._work = Measuring(request, (one, two), mask, self._folder)
+        self._steps = self._work.steps()
 
     def _end(self) -> None:
         """End the work under way before its end."""
@@ -192,11 +203,12 @@ class Server:
             events = next(self._steps)
         except Exception as error:
             self._work = None
-            self._send(_failure("denoise", work.id, error))
+            self._send(_failure(work.request, work.id, error))
             return
-        if work.result is not None:
+        if work.finished:
             # Before it is told: whoever hears of the result may ask about it at once.
-            self._keep(work.id, work.result)
+            if isinstance(work, Work) and work.result is not None:
+                self._keep(work.id, work.result)
             self._work = None
         for event in events:
             self._send(event)

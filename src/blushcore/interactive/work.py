@@ -35,7 +35,7 @@ class Work:
     def __init__(
         self, request: Denoise, denoising: MapDenoising, denoiser: Denoiser, folder: ArrayFolder
     ) -> None:
-        self.id = request.id
+        self.id, self.request = request.id, request.request
         self._request = request
         self._denoising = denoising
         self._denoiser = denoiser
@@ -50,6 +50,11 @@ class Work:
         self.idle = False
         """Whether there is nothing to do, or to show, before somebody looks elsewhere."""
         self.look_at(request.focus)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the whole map is done."""
+        return self.result is not None
 
     def look_at(self, focus: SliceInView | None) -> None:
         """Let the slice that somebody looks at come first. One outside the map is none."""

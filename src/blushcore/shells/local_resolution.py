@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from blushcore.protocol import BlushError
+from blushcore.shells.correlation import fsc
 from blushcore.shells.geometry import half_axis_weights, shell_count, shell_indices
+from blushcore.shells.resolution import resolution
 from blushcore.shells.transforms import VolumeLike, as_cubes
 from blushcore.volumes import soft_sphere
 
@@ -194,6 +196,22 @@ def local_resolution(
     for _ in measurement.run():
         pass
     return measurement.result()
+
+
+def usual_window_angstrom(half1: VolumeLike, half2: VolumeLike, *, voxel_size: float) -> float:
+    """Return the usual edge of a window (Å): six times the resolution of the whole map, at most the box.
+
+    Raises
+    ------
+    BlushError
+        If the halves agree nowhere.
+    """
+    curve = fsc(half1, half2)
+    box_angstrom = 2 * (len(curve) - 1) * voxel_size
+    whole = resolution(curve, box_angstrom).angstrom
+    if not math.isfinite(whole):
+        raise BlushError("The halves agree nowhere: there is no resolution to measure.", "Check the files.")
+    return min(WINDOW_OVER_RESOLUTION * whole, box_angstrom)
 
 
 def crossing_shell(curve: NDArray[np.float64], threshold: float) -> float:

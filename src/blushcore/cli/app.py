@@ -66,6 +66,8 @@ COMMANDS: dict[str, Entry] = {
     "resume": Entry("blushcore.cli.resume:resume", "Go on with a run from where it stopped."),
     "watch": Entry("blushcore.cli.watch:watch", "Watch a run until it ends."),
     "report": Entry("blushcore.cli.report:report", "Write a report of a run as one HTML file."),
+    "recipe": Entry("blushcore.cli.recipe:recipe", "Try a whole case on simulated images, up to its report."),
+    "select": Entry("blushcore.cli.select:select", "Take the particles of some classes."),
     "simulate": Entry("blushcore.cli.simulate:simulate", "Simulate half-maps or particles of an atomic model."),
     "train": Entry("blushcore.cli.train:train", "Train the denoiser on simulated half-maps."),
     "validate": Entry("blushcore.cli.validate:validate", "Test whether a denoiser keeps to two half-maps."),

@@ -160,11 +160,13 @@ class ParameterForm(QWidget):
             control.choices = offered
         control.value = chosen
 
-    def set_step(self, name: str, step: float) -> None:
-        """Set by how much the arrows of a number's control change it."""
+    def set_step(self, name: str, step: float, *, decimals: int | None = None) -> None:
+        """Set by how much the arrows of a number's control change it, and how many decimals it shows."""
         control = self._controls[name]
         assert isinstance(control, FloatSpinBox | SpinBox)
         control.step = step
+        if decimals is not None:
+            control.native.setDecimals(decimals)
 
     def set_nothing(self, name: str, word: str) -> None:
         """Show a word at the bottom of a number's range, for a field that must be given and is not yet."""

@@ -111,6 +111,26 @@ def test_from_nothing_to_a_result(session, worker):
     assert not list(worker.folder.glob("*map-*")) or not list(worker.folder.glob("mask-*"))
 
 
+def test_the_history_keeps_the_newest_and_what_is_in_use(session, worker, monkeypatch):
+    from worker_stand_ins import wait_until
+
+    from napari_blush.denoise import store
+
+    monkeypatch.setattr(store, "MOST_RESULTS", 3)
+    [source] = ready(session, worker)
+    for count in range(1, 6):
+        session.denoise()
+        finish(worker, source)
+        wait_until(lambda count=count: session.state == "done" and session.history[-1].number == count)
+        session.shorten_history([session.history[0], session.history[-1]])
+    assert [result.number for result in session.history] == [1, 4, 5]
+    files = {path.name for path in session._store.folder.iterdir() if path.suffix == ".npy"}
+    assert len(files) == 6  # a map and a mask each: the others' are gone
+    for result in session.history:
+        assert isinstance(result.mask, np.memmap)  # nor does memory fill up
+        assert isinstance(result.maps[0], np.memmap)
+
+
 def test_two_halves_one_after_the_other_and_their_fsc(session, worker):
     from worker_stand_ins import wait_until
 

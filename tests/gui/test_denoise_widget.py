@@ -384,7 +384,7 @@ def test_a_renamed_map_lends_its_new_name(open_widget, silent):
     viewer, widget = open_widget(silent)
     halves = [add_map(viewer, blob(seed), f"h{seed + 1}") for seed in range(2)]
     widget.panels.inputs.choose(*halves)
-    silent.answer_loads()
+    silent.answer_loads_until(lambda: widget.session.can_work)
     widget.denoise()
     halves[0].name = "apo"
     silent.answer_denoise()

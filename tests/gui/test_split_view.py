@@ -130,15 +130,20 @@ def test_projections_have_a_contrast_of_their_own(make_viewer: Callable[..., Any
     split = opened(viewer, two_maps)
     pair = (split.before, split.after)
     split.before.contrast_limits = (0.25, 0.75)
+    blending = [str(layer.blending) for layer in pair]
     viewer.dims.ndisplay = 3
     for layer, volume in zip(pair, two_maps, strict=True):
         black, white = layer.contrast_limits
-        projection = volume.data.max(axis=0)
+        # napari interpolates between voxels first, which takes the peaks off noise
+        near = [volume.data[:, y : y - 1 or None, x : x - 1 or None] for y in (0, 1) for x in (0, 1)]
+        projection = np.mean(near, axis=0).max(axis=0)
         assert projection.min() <= black < np.median(projection) < white <= projection.max()
+        assert layer.blending == "opaque"  # black is not seen through
     split.after.contrast_limits = (99.0, 102.0)  # the other keeps its own
     assert split.before.contrast_limits[1] <= 1
     viewer.dims.ndisplay = 2
     assert [tuple(layer.contrast_limits) for layer in (*pair, split.layer)] == [(0.25, 0.75)] * 3
+    assert [str(layer.blending) for layer in pair] == blending
     split.after.contrast_limits = (0.1, 0.9)
     assert tuple(split.before.contrast_limits) == (0.1, 0.9)
     viewer.dims.ndisplay = 3
@@ -152,6 +157,15 @@ def test_layers_may_be_renamed(make_viewer: Callable[..., Any], two_maps: Any) -
     split.before.name = "half 1"
     assert [word.text for word in split._divider._overlay.drawing.words] == ["half 1", "after"]
     split.close()
+
+
+def test_labels_are_cut_in_the_middle_to_the_room_there_is() -> None:
+    from napari_blush.layers.divider import _shortened
+
+    assert _shortened("demo half 1 denoised (#1)", 40) == "demo half 1 denoised (#1)"
+    assert _shortened("demo half 1 denoised (#1)", 20) == "demo half …ised (#1)"
+    assert _shortened("half1", 5) == "half1"
+    assert _shortened("half one", 4) == ""
 
 
 @pytest.mark.parametrize("which", ["before", "after", "layer"])

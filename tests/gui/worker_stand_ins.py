@@ -73,6 +73,16 @@ class SilentWorker(QObject):
                 )
             )
 
+    def answer_loads_until(self, condition: Callable[[], bool]) -> None:
+        """Go on saying so of whatever comes, since one choice may follow another, until a condition is true."""
+
+        def is_true() -> bool:
+            if not condition() and self.asked(Load):
+                self.answer_loads()
+            return condition()
+
+        wait_until(is_true)
+
     def answer_denoise(self, factor: float = 0.5) -> None:
         """Say of the last map that it was told to denoise that it is done: `factor` times what it was."""
         [*_, request] = self.asked(Denoise)

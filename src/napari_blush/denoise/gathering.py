@@ -81,10 +81,7 @@ class Gathering:
         """Return the result, with its maps mapped from files in `folder`; reads, so in the background."""
         parts = self._parts
         maps = tuple(_moved(part.map_path, folder / f"{part.id}.npy") for part in parts)
-        masks = [np.load(part.mask_path) for part in parts]
-        for part in parts:
-            part.mask_path.unlink()
-        mask = np.asarray(np.mean(masks, axis=0), dtype=np.float32)
+        mask = _mean([part.mask_path for part in parts], folder / f"{parts[0].id}-mask.npy")
         figures = _joined([part.figures for part in parts])
         return Result(number, self.names, self.sources, maps, mask, self.settings, figures)
 
@@ -94,6 +91,18 @@ def _moved(path: Path, place: Path) -> NDArray[np.float32]:
     shutil.move(path, place)
     array: NDArray[np.float32] = np.load(place, mmap_mode="r")
     return array
+
+
+def _mean(paths: list[Path], place: Path) -> NDArray[np.float32]:
+    """Move the mean of arrays out of the worker's folder and map it."""
+    if len(paths) > 1:
+        mean = np.load(paths[0])
+        for path in paths[1:]:
+            mean += np.load(path)
+            path.unlink()
+        mean /= len(paths)
+        np.save(paths[0], mean)
+    return _moved(paths[0], place)
 
 
 def _joined(figures: list[dict[str, Any]]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_blush.denoise.results import Result
+from napari_blush.denoise.store import MOST_RESULTS
 from napari_blush.panels.cards import Section
 
 _COLUMNS = ("#", "Map", "Weights", "Diameter")
@@ -40,7 +41,7 @@ class HistoryPanel(Section):
         self.list.setHeaderLabels(list(_COLUMNS))
         self.list.setRootIsDecorated(False)
         self.list.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.list.setToolTip("Results of this session; choose one to show it")
+        self.list.setToolTip(f"The newest {MOST_RESULTS} results of this session; choose one to show it")
         header = self.list.header()
         assert header is not None  # a QTreeWidget has one
         header.setStretchLastSection(False)

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image, Layer
 
-_DIFFERENCE_COLORMAP = "twilight_shifted"
-
 
 @dataclass
 class _Wanted:
@@ -215,7 +213,7 @@ class DenoiseLayers:
             if wanted.mode == "difference":
                 shown["difference"] = Shown.of_difference(result.change(0, wanted.strength))
             if wanted.mask:
-                shown["mask"] = Shown.of(result.mask)
+                shown["mask"] = Shown.of(np.array(result.mask))
             if wanted.mode == "split" and wanted.compare_with is not None:
                 shown["other"] = Shown.of(wanted.compare_with.blended(0, 1.0))
             return shown
@@ -232,20 +230,22 @@ class DenoiseLayers:
         if "half2" in shown:
             second = f"{self._names[1]} denoised"
             own.show("half2", result.sources[1], shown["half2"], second, details, visible=False)
-        self._show_map(source, shown["map"], f"{name} denoised", details)
+        other = wanted.compare_with if "other" in shown else None
+        number = "" if other is None else f" (#{result.number})"
+        self._show_map(source, shown["map"], f"{name} denoised{number}", details)
         if "difference" in shown:
             words = f"{name} difference (denoised − input)"
-            own.show("difference", source, shown["difference"], words, details, colormap=_DIFFERENCE_COLORMAP)
+            own.show_difference(source, shown["difference"], words, details)
         if "mask" in shown:
             own.show_mask(source, shown["mask"], f"{name} solvent mask (network)", details)
-        other = wanted.compare_with
-        if "other" in shown and other is not None:
+        if other is not None:
             of_other = {"denoising": other.record(1.0)}
             own.show("other", source, shown["other"], f"{name} denoised (#{other.number})", of_other)
         own.set_visible("difference", wanted.mode == "difference")
         own.set_visible("mask", wanted.mask)
         self._show_split()
         own.raise_up("mask")
+        own.select_if_nothing_is("difference" if wanted.mode == "difference" else "map")
         self.changed.emit()
 
     def _show_map(self, source: Volume, shown: Shown, name: str, details: Mapping[str, object]) -> None:

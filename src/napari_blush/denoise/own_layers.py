@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 KEY = "denoise"
 """What the keys of these layers begin with."""
 _MASK_COLORMAP, _MASK_OPACITY = "cyan", 0.35
+_DIFFERENCE_COLORMAP = "twilight_shifted"
 
 
 class OwnLayers:
@@ -95,6 +96,19 @@ class OwnLayers:
             new = [name + given[len(old) :] for old, name in names.items() if given.startswith(f"{old} ")]
             if new and layer.name == given:
                 layer.metadata[METADATA]["given_name"] = layer.name = new[0]
+
+    def show_difference(self, source: Volume, shown: Shown, name: str, details: Mapping[str, object]) -> None:
+        """Show a difference, with a bar of what its colours mean, in the map's own units."""
+        is_new = self.find("difference") is None
+        layer = self.show("difference", source, shown, name, details, colormap=_DIFFERENCE_COLORMAP)
+        if is_new:
+            layer.colorbar.visible = True
+
+    def select_if_nothing_is(self, role: str) -> None:
+        """Select a layer where none is any more, so that napari shows its controls."""
+        layer = self.find(role)
+        if layer is not None and not self._viewer.layers.selection:
+            self._viewer.layers.selection = {layer}
 
     def set_visible(self, role: str, visible: bool) -> None:
         """Show or hide a layer, if it is there."""

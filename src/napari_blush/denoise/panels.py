@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from napari_blush.denoise.session import DenoiseSession
 
-_DIAMETER_STEP_ANGSTROM = 5
+_DIAMETER_STEP_ANGSTROM, _DIAMETER_DECIMALS = 5, 1
 
 
 class DenoisePanels:
@@ -45,7 +45,7 @@ class DenoisePanels:
             nothing={"diameter": "whole box"},
             choices={"weights": [("default", None)], "device": [("automatic", "auto")]},
         )
-        self.form.set_step("diameter", _DIAMETER_STEP_ANGSTROM)
+        self.form.set_step("diameter", _DIAMETER_STEP_ANGSTROM, decimals=_DIAMETER_DECIMALS)
         self.network = NetworkChoice(self.form)
         self.diameter = DiameterPanel(viewer, self.form)
         self.memory = MemoryLabel()

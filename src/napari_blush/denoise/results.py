@@ -49,7 +49,7 @@ class Result:
     maps
         The denoised maps, float32 ``(z, y, x)``, in the same order; mapped from files, to be read only.
     mask
-        The network's idea of the solvent mask, 0 to 1; of two halves the mean.
+        The network's idea of the solvent mask, 0 to 1, mapped like them; of two halves the mean.
     settings
         What was asked for.
     figures

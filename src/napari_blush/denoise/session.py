@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from psygnal import Signal
 
@@ -28,7 +28,7 @@ from napari_blush.background import Background
 from napari_blush.denoise.gathering import Gathering
 from napari_blush.denoise.results import Fsc, Result
 from napari_blush.denoise.states import Failure, Picture, ProgressOfAll, State, Worker
-from napari_blush.denoise.store import ResultStore
+from napari_blush.denoise.store import MOST_RESULTS, ResultStore
 from napari_blush.denoise.work import Work
 from napari_blush.denoise.worker_maps import WorkerMaps, require_one_grid
 
@@ -237,6 +237,13 @@ class DenoiseSession:
     def forget(self, result: Result) -> None:
         """Take a result out of the history, and its maps off the disk."""
         self._store.forget(result)
+
+    def shorten_history(self, but: Collection[Result]) -> None:
+        """Let the oldest results go where there are too many, except some that are in use."""
+        gone = self._store.shorten(but)
+        if gone:
+            numbers = ", ".join(f"#{result.number}" for result in gone)
+            self.noted.emit(f"The history keeps {MOST_RESULTS} results: {numbers} was let go.")
 
     def close(self) -> None:
         """End the worker and remove all files. The session is of no use afterwards."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 from psygnal import Signal
@@ -15,6 +16,9 @@ from napari_blush.denoise.results import Fsc, Result
 from napari_blush.denoise.states import Failure, Worker
 from napari_blush.denoise.worker_maps import WorkerMaps
 from napari_blush.scratch import scratch_folder
+
+MOST_RESULTS = 10
+"""Each takes two or three times a map's size on the disk, of two halves more, and keeps its input in memory."""
 
 
 class ResultStore:
@@ -86,10 +90,18 @@ class ResultStore:
         """Take a result out, and its maps off the disk."""
         self.results.remove(result)
         self.fscs.pop(result.number, None)
-        for array in result.maps:
+        for array in (*result.maps, result.mask):
             # Where a mapped file cannot be removed, it goes with the folder.
             with contextlib.suppress(OSError):
                 Path(str(getattr(array, "filename", ""))).unlink(missing_ok=True)
+
+    def shorten(self, but: Collection[Result]) -> list[Result]:
+        """Forget the oldest results while there are too many, except some; return those that are gone."""
+        old = [result for result in self.results if result not in but]
+        gone = old[: max(0, len(self.results) - MOST_RESULTS)]
+        for result in gone:
+            self.forget(result)
+        return gone
 
     def close(self) -> None:
         """Forget all, and remove the folder."""

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QTimer
 
 from blushcore.interactive.messages import DenoiseSettings, Described
-from blushcore.protocol import BlushError
 from napari_blush.background import Background
 from napari_blush.denoise.chosen_maps import ChosenMaps
-from napari_blush.denoise.files import proposed_path, writer_of
+from napari_blush.denoise.files import MapFiles
 from napari_blush.denoise.following import ViewFollower
 from napari_blush.denoise.layers import DenoiseLayers
 from napari_blush.denoise.panels import DenoisePanels
-from napari_blush.denoise.results import Fsc, Result
+from napari_blush.denoise.results import Result
 from napari_blush.denoise.session import DenoiseSession
-from napari_blush.denoise.states import Picture, ProgressOfAll, State
+from napari_blush.denoise.states import State
+from napari_blush.denoise.telling import Telling
 from napari_blush.denoise.view_focus import slice_in_view
 from napari_blush.layers.view import Connections, unwrapped
 from napari_blush.panels.dock import Dock
-from napari_blush.panels.files import ask_for_maps, ask_where_to_save, read_as_maps
-from napari_blush.panels.network import chosen_device
-from napari_blush.panels.words import duration
 from napari_blush.plots.theme import Palette, follow_theme
-from napari_blush.reading import LayerData
 from napari_blush.worker import WorkerClient
 
 if TYPE_CHECKING:
@@ -35,8 +30,6 @@ if TYPE_CHECKING:
 
 _SETTLE_MILLISECONDS = 200
 """A diameter that is being dragged or a slider that moves is not followed step by step."""
-_NO_SLICE = "A preview shows slices of the map: look at one in 2D, or denoise the whole map."
-_NO_MAPS = "What is open is no map: a map has three axes in space. Drop one here, open one, or try the demo."
 
 
 class DenoiseWidget(Dock):
@@ -68,6 +61,16 @@ class DenoiseWidget(Dock):
             taken=self._on_taken,
             parent=self,
         )
+        self._telling = Telling(napari_viewer, self.session, self.layers, self.panels)
+        self._files = MapFiles(
+            napari_viewer,
+            self,
+            self.panels.inputs,
+            self.layers,
+            self._background,
+            reading=lambda: self.panels.status.show_state(State.LOADING),
+            read=lambda: self._on_state(self.session.state),
+        )
         self._settle = QTimer(self)
         self._settle.setInterval(_SETTLE_MILLISECONDS)
         self._settle.setSingleShot(True)
@@ -91,16 +94,12 @@ class DenoiseWidget(Dock):
         self._worker.said.connect(session.on_event)
         self._worker.died.connect(session.on_death)
         session.state_changed.connect(self._on_state)
-        session.progressed.connect(self._on_progress)
-        session.picture_came.connect(self._on_picture)
+        session.picture_came.connect(layers.show_picture)
         session.result_came.connect(self._on_result)
-        session.fsc_came.connect(self._on_fsc)
         session.map_loaded.connect(self._on_map_loaded)
         session.described.connect(self._on_described)
         session.noted.connect(self.say)
         layers.failed.connect(self.say)
-        layers.changed.connect(self._offer_views)
-        layers.mode_changed.connect(panels.display.mark)
 
         panels.network.changed.connect(self._on_form)
         panels.diameter.estimate_clicked.connect(self._take_estimate)
@@ -108,12 +107,12 @@ class DenoiseWidget(Dock):
         panels.denoise_button.clicked.connect(self.denoise)
         panels.status.cancel_clicked.connect(session.cancel)
         panels.status.restart_clicked.connect(session.restart)
-        panels.status.open_clicked.connect(self._ask_for_files)
+        panels.status.open_clicked.connect(self._files.ask_and_open)
         panels.status.sample_clicked.connect(self.open_sample)
         panels.display.mode_chosen.connect(lambda mode: layers.want(mode=mode))
         panels.display.mask_toggled.connect(lambda on: layers.want(mask=on))
         panels.display.strength_changed.connect(lambda strength: layers.want(strength=strength))
-        panels.display.save_clicked.connect(self._ask_and_save)
+        panels.display.save_clicked.connect(self._files.ask_and_save)
         panels.history.chosen.connect(self.show_result)
         panels.history.compare_clicked.connect(self.compare_with)
         panels.history.reuse_clicked.connect(lambda result: self.apply_record(result.record(1.0)))
@@ -150,7 +149,7 @@ class DenoiseWidget(Dock):
         if not self._maps.holds(result):
             self._maps.choose_of(result)
         self.layers.show_result(result)
-        self._list_results()
+        self._telling.results()
 
     def compare_with(self, result: Result | None) -> None:
         """Put a result of the same map left of the divider; None: the input."""
@@ -158,7 +157,7 @@ class DenoiseWidget(Dock):
             self.say(f"Result #{result.number} is of another map.")
             result = None
         self.layers.want(compare_with=result)
-        self._list_results()
+        self._telling.results()
 
     def apply_record(self, record: dict[str, Any]) -> None:
         """Take up the parameters behind a result, as its layer's metadata has them.
@@ -180,55 +179,21 @@ class DenoiseWidget(Dock):
 
     def take_files(self, paths: list[Path]) -> None:
         """Open a map, or two half-maps, as layers and choose them."""
-        self._open(lambda: read_as_maps(paths))
+        self._files.open(paths)
 
     def open_sample(self) -> None:
         """Open the demo half-maps and choose them."""
-        from napari_blush.samples import demo_half_maps
-
-        self._open(demo_half_maps)
+        self._files.open_sample()
 
     def save(self, path: Path) -> None:
         """Save the result that is shown, of two halves as ``…_half1`` and ``…_half2``."""
-        result = self.layers.result
-        if result is None:
-            return
-        try:
-            paths, write = writer_of(path, len(result.maps), self.layers.volumes_to_save(result))
-        except BlushError as error:
-            self.say_error(error)
-            return
-        names = " and ".join(target.name for target in paths)
-        self._background.run(
-            write, lambda _: self.say(f"Saved {names} in {path.absolute().parent}."), self.say_error
-        )
+        self._files.save(path)
 
     # --- the map ----------------------------------------------------------------------------------------------
 
-    def _open(self, read: Callable[[], list[LayerData]]) -> None:
-        self.panels.status.show_state(State.LOADING)
-
-        def add(found: list[LayerData]) -> None:
-            from napari.layers import Image
-
-            added = []
-            for data, arguments, _ in found:
-                added.append(Image(data, **arguments))
-                self._viewer.add_layer(added[-1])
-            if added:
-                self.panels.inputs.choose(*added)
-            else:
-                self._on_state(self.session.state)
-
-        def failed(error: Exception) -> None:
-            self._on_state(self.session.state)
-            self.say_error(error)
-
-        self._background.run(read, add, failed)
-
     def _on_taken(self, layer: Image | None) -> None:
         self.panels.diameter.follow(layer)
-        self._list_results()
+        self._telling.results()
         self._look()
 
     def _on_map_loaded(self) -> None:
@@ -250,7 +215,7 @@ class DenoiseWidget(Dock):
     # --- parameters -------------------------------------------------------------------------------------------
 
     def _on_form(self) -> None:
-        self._show_memory()
+        self._telling.memory()
         self._settle.start()
 
     def _apply_settings(self) -> None:
@@ -265,11 +230,7 @@ class DenoiseWidget(Dock):
 
     def _on_described(self, facts: Described) -> None:
         self.panels.network.offer(facts)
-        self._show_memory()
-
-    def _show_memory(self) -> None:
-        if self.session.facts is not None:
-            self.panels.memory.show_device(chosen_device(self.session.facts, self.panels.settings().device))
+        self._telling.memory()
 
     # --- the session ------------------------------------------------------------------------------------------
 
@@ -290,72 +251,23 @@ class DenoiseWidget(Dock):
         focus = None if layer is None else slice_in_view(self._viewer, unwrapped(layer))
         self.session.look_at(focus)
         if focus is None and self.session.state is State.PREVIEWING:
-            self.panels.status.show_state(State.PREVIEWING, text=_NO_SLICE)
+            self._telling.no_slice()
 
     def _on_state(self, state: State) -> None:
         if state is not State.PREVIEWING:
             self.layers.end_preview()
-        self.panels.show_state(state, self.session, self._words(state))
-        self._offer_views()
-
-    def _words(self, state: State) -> str:
-        if state is State.EMPTY and len(self._viewer.layers) and self.panels.inputs.map_layer is None:
-            return _NO_MAPS
-        if state is State.DONE and self.session.history:
-            result = self.session.history[-1]
-            seconds = float(result.figures["seconds"])
-            return f"{result.summary} · {duration(seconds)} on {result.figures['device']}"
-        if state is State.PREVIEWING and self._viewer.dims.ndisplay == 3:
-            return _NO_SLICE
-        return ""
-
-    def _on_progress(self, progress: ProgressOfAll) -> None:
-        self.panels.status.show_progress(progress, preview=self.session.state is State.PREVIEWING)
-
-    def _on_picture(self, picture: Picture) -> None:
-        if self.session.state is State.PREVIEWING:
-            self.panels.status.show_picture(picture)
-        self.layers.show_picture(picture)
+        self._telling.state(state)
 
     def _on_result(self, result: Result) -> None:
         if self._maps.holds(result):
             self.layers.show_result(result)
-        self._list_results()
-        self._offer_views()
-
-    def _on_fsc(self, fsc: Fsc) -> None:
-        shown = self.layers.result
-        if shown is not None and fsc.number == shown.number:
-            self.panels.fsc.show_fsc(fsc)
+        in_use = (result, self.layers.result, self.layers.wanted.compare_with)
+        self.session.shorten_history([one for one in in_use if one is not None])
+        self._telling.results()
+        self._telling.views()
 
     def _on_remove(self, result: Result) -> None:
         if self.layers.wanted.compare_with is result:
             self.layers.want(compare_with=None)
         self.session.forget(result)
-        self._list_results()
-
-    # --- what is shown ----------------------------------------------------------------------------------------
-
-    def _list_results(self) -> None:
-        """List the results, mark those that are shown, and show the FSC of the one that is."""
-        shown = self.layers.result
-        self.panels.history.set_results(self.session.history, shown, self.layers.wanted.compare_with)
-        self.panels.fsc.show_fsc(None if shown is None else self.session.fsc_of(shown))
-
-    def _offer_views(self) -> None:
-        denoised, result = self.layers.denoised, self.layers.result
-        self.panels.display.enable(preview=denoised is not None, result=result is not None)
-
-    def _ask_for_files(self) -> None:
-        paths = ask_for_maps(self, "Open a map, or two half-maps")
-        if paths:
-            self.take_files(paths)
-
-    def _ask_and_save(self) -> None:
-        result = self.layers.result
-        if result is None:
-            return
-        proposed = proposed_path(self.panels.inputs.map_layer, self.session.names[0])
-        path = ask_where_to_save(self, "Save the denoised map", proposed)
-        if path is not None:
-            self.save(path)
+        self._telling.results()

@@ -17,7 +17,9 @@ _GRIP_PX = 7
 """Distance from the line within which the mouse takes hold of it."""
 _HANDLE_PX = 28
 _LABEL_ROOM_PX = 18
-_LONGEST_LABEL = 28
+_LONGEST_LABEL, _SHORTEST_LABEL = 28, 5
+_LETTER_PX = 10.0
+"""At the overlay's font size, generously."""
 
 
 class Divider:
@@ -132,11 +134,11 @@ class Divider:
             )
             for side in (-1, 1)
         ]
-        before, after = (_shortened(label) for label in self._labels)
-        beside = 9 * px * view.rightwards
-        words = (
-            Words(before, (top, self._at - beside), "right"),
-            Words(after, (top, self._at + beside), "left"),
+        beside = 9 * px
+        words = tuple(
+            Words(text, (top, self._at + side * beside), "left" if side == view.rightwards else "right")
+            for side, label in zip((-view.rightwards, view.rightwards), self._labels, strict=True)
+            if (text := _shortened(label, int((self._room(view, side) - beside) / (_LETTER_PX * px))))
         )
         self._overlay.drawing = Drawing(
             lines=(np.array([(low, self._at), (high, self._at)]), *chevrons),
@@ -148,6 +150,20 @@ class Divider:
             per_pixel=px,
         )
 
+    def _room(self, view: View2D, side: int) -> float:
+        """How much of the picture is seen on one side of the line (1: towards larger coordinates)."""
+        low, high = self._extent[1]
+        if side > 0:
+            return min(high, max(view.left, view.right)) - self._at
+        return self._at - max(low, min(view.left, view.right))
 
-def _shortened(label: str) -> str:
-    return label if len(label) <= _LONGEST_LABEL else label[: _LONGEST_LABEL - 1] + "…"
+
+def _shortened(label: str, room: int) -> str:
+    """Leave letters out of the middle of a label that is longer than its room; all of them if that is tiny."""
+    most = min(_LONGEST_LABEL, room)
+    if len(label) <= most:
+        return label
+    if most < _SHORTEST_LABEL:
+        return ""
+    end = (most - 1) // 2
+    return f"{label[: most - 1 - end]}…{label[len(label) - end :]}"

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _LINKED = ("contrast_limits", "gamma")
 _GRID_SPACING = 4  # pixels
+_SOLID = "opaque"
 
 
 class SplitView:
@@ -61,6 +62,7 @@ class SplitView:
         self._positions: dict[int, float] = {}
         self._visibility: dict[Layer, bool] = {}
         self._grid: dict[str, Any] | None = None
+        self._blending: dict[Layer, str] = {}
         self._limits_of_after = tuple(after.contrast_limits)
         self._limits_in_2d: tuple[float, float] | None = None
         self._limits_in_3d: dict[Layer, tuple[float, float]] = {}
@@ -208,6 +210,9 @@ class SplitView:
         self._take_contrast_of_3d()
         for layer in self._pair:
             layer.name_overlay.visible = True
+            # What is black would else be seen through, which on a light canvas is most of a noisy map.
+            self._blending[layer] = str(layer.blending)
+            layer.blending = _SOLID
         self.viewer.reset_view()  # each has half of the canvas now
 
     def _leave_grid(self) -> None:
@@ -219,6 +224,9 @@ class SplitView:
         self._take_contrast_of_2d()
         for layer in self._pair:
             layer.name_overlay.visible = False
+            before = self._blending.pop(layer)
+            if layer.blending == _SOLID:
+                layer.blending = before
         self.viewer.reset_view()
 
     def _link_contrast(self) -> None:

@@ -61,7 +61,7 @@ def style_sheet(palette: Palette) -> str:
         QFrame#blushSection QLineEdit[wrong="true"] {{ border: 1px solid {alarm}; }}
         QLabel#blushWarning {{ color: {palette.curves[1]}; font-size: 11px; }}
         QPushButton#blushPrimary {{ background: {accent}; color: white; font-weight: 600; padding: 7px; }}
-        QPushButton#blushPrimary:disabled {{ background: {palette.faint}; color: {palette.background}; }}
+        QPushButton#blushPrimary:disabled {{ background: {groove}; color: {palette.faint}; }}
         QPushButton#blushToggle {{ padding: 7px; }}
         QPushButton#blushToggle:checked {{ border: 2px solid {accent}; padding: 5px; }}
         QPushButton#blushSegment {{ padding: 5px 4px; border-radius: 2px; }}

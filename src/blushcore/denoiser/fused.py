@@ -7,8 +7,9 @@ its share of the threads.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from blushcore.denoiser.fused_kernels import apply_silu, instance_norm, max_pool
 from blushcore.denoiser.network import BlushNetwork, Denoised, denoise_standardised
 
 Array = NDArray[Any]
+T = TypeVar("T")
 
 
 class _Layer:
@@ -98,20 +100,7 @@ class FusedNetwork:
         """From ``(b, z, y, x, 2)`` to float32 ``(b, 2, z, y, x)``."""
         x = x.to(self._dtype)
         out = torch.empty((len(x), 2, *x.shape[1:4]))
-        threads = torch.get_num_threads()
-        side_by_side = min(threads, len(x))
-        if side_by_side == 1:
-            self._share(x, out, range(len(x)))
-            return out
-        # Each share's thread is told how many torch may use in there. Torch also notes that for threads yet to
-        # come, which is put right afterwards.
-        each = threads // side_by_side
-        shares = [range(first, len(x), side_by_side) for first in range(side_by_side)]
-        try:
-            with ThreadPoolExecutor(side_by_side, initializer=lambda: torch.set_num_threads(each)) as pool:
-                list(pool.map(lambda share: self._share(x, out, share), shares))
-        finally:
-            torch.set_num_threads(threads)
+        side_by_side(lambda share: self._share(x, out, share), len(x))
         return out
 
     @torch.inference_mode()  # which is a thread's own
@@ -145,6 +134,23 @@ class FusedNetwork:
 
     def _empty(self, like: Tensor, channels: int) -> Tensor:
         return torch.empty((*like.shape[:3], channels), dtype=self._dtype)
+
+
+def side_by_side(work: Callable[[range], T], blocks: int) -> list[T]:
+    """Share blocks out among threads, each with its part of torch's; returns what `work` makes of each share."""
+    threads = torch.get_num_threads()
+    count = max(1, min(threads, blocks))
+    shares = [range(first, blocks, count) for first in range(count)]
+    if count == 1:
+        return [work(shares[0])]
+    # Each share's thread is told how many torch may use in there. Torch also notes that for threads yet to
+    # come, which is put right afterwards.
+    each = threads // count
+    try:
+        with ThreadPoolExecutor(count, initializer=lambda: torch.set_num_threads(each)) as pool:
+            return list(pool.map(work, shares))
+    finally:
+        torch.set_num_threads(threads)
 
 
 def compile_kernels() -> None:

@@ -7,8 +7,6 @@ and blocks run side by side, each on its share of the threads.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from blushcore.denoiser.fused import array, convolve, rows
+from blushcore.denoiser.fused import array, convolve, rows, side_by_side
 from blushcore.denoiser.fused_kernels import apply_silu, instance_norm, max_pool, silu_and_project, upsample
 from blushcore.denoiser.gradient_kernels import (
     max_pool_gradient,
@@ -199,20 +197,26 @@ class TrainedNetwork:
         out = torch.empty((len(x), 2, *x.shape[1:4]))
         tapes: list[Any] = [None] * len(x)
 
-        def run(index: int, _sums: _Sums) -> None:
-            channels = None if kept_channels is None else kept_channels[index]
-            tapes[index] = self._forward(x[index], channels, out[index])
+        @torch.no_grad()  # which is a thread's own
+        def run(share: range) -> None:
+            for index in share:
+                channels = None if kept_channels is None else kept_channels[index]
+                tapes[index] = self._forward(x[index], channels, out[index])
 
-        _side_by_side(run, len(x))
+        side_by_side(run, len(x))
         return out, tapes
 
     def back(self, tapes: list[_Tape], slope: Tensor) -> dict[Tensor, Tensor]:
         """From the gradient of what `forward` returned to those of the parameters."""
 
-        def run(index: int, sums: _Sums) -> None:
-            self._back(tapes[index], slope[index], sums)
+        @torch.no_grad()
+        def run(share: range) -> _Sums:
+            sums = _Sums()
+            for index in share:
+                self._back(tapes[index], slope[index], sums)
+            return sums
 
-        total, *others = _side_by_side(run, len(tapes))
+        total, *others = side_by_side(run, len(tapes))
         for other in others:
             for parameter, gradient in other.by_parameter.items():
                 total.add(parameter, gradient)
@@ -297,24 +301,3 @@ class _Unet(torch.autograd.Function):
         gradients = ctx.trained.back(ctx.tapes, slope)
         del ctx.tapes
         return None, None, None, *(gradients[parameter] for parameter in ctx.parameters)
-
-
-def _side_by_side(run: Callable[[int, _Sums], None], blocks: int) -> list[_Sums]:
-    """Run blocks on threads of their own, each with its share of torch's; returns the sums of each thread."""
-    threads = torch.get_num_threads()
-    count = min(threads, blocks)
-
-    @torch.no_grad()  # which is a thread's own
-    def share(first: int) -> _Sums:
-        sums = _Sums()
-        for index in range(first, blocks, count):
-            run(index, sums)
-        return sums
-
-    if count == 1:
-        return [share(0)]
-    try:
-        with ThreadPoolExecutor(count, initializer=lambda: torch.set_num_threads(threads // count)) as pool:
-            return list(pool.map(share, range(count)))
-    finally:
-        torch.set_num_threads(threads)

@@ -137,7 +137,7 @@ class FusedNetwork:
 
 
 def side_by_side(work: Callable[[range], T], blocks: int) -> list[T]:
-    """Share blocks out among threads, each with its part of torch's; returns what `work` makes of each share."""
+    """Share blocks out among threads, each with its part of torch's; return what `work` makes of the shares."""
     threads = torch.get_num_threads()
     count = max(1, min(threads, blocks))
     shares = [range(first, blocks, count) for first in range(count)]

@@ -39,7 +39,7 @@ class TinyBlocks(TrainingBlocks):
     """Stand in for `TrainingBlocks`: noise of the seed in place of half-maps."""
 
     def volume(self, key: VolumeKey) -> PreparedVolume:
-        generator = torch.Generator().manual_seed(1000 * self.seed + key[0])
+        generator = torch.Generator().manual_seed(1000 * self.seed + self._among_all(key[0]))
         signal, *noise = (torch.randn((EDGE,) * 3, generator=generator) for _ in range(3))
         target = signal if key[1] else signal + noise[1]
         mask = (signal > 0).float()
@@ -47,6 +47,6 @@ class TinyBlocks(TrainingBlocks):
         return PreparedVolume(signal + noise[0], ones, target, mask, ones, resolution)
 
     def cut(self, index: int, volume: PreparedVolume) -> Example:
-        shift = int(np.random.default_rng([self.seed, index]).integers(EDGE))
+        shift = int(np.random.default_rng([self.seed, self._among_all(index)]).integers(EDGE))
         block, local_std, target, mask = (part.roll(shift, 0) for part in volume.parts()[:4])
         return block, local_std, target, mask, volume.resolution

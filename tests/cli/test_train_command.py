@@ -10,7 +10,9 @@ import torch
 from blushcore.cli import main
 from blushcore.cli.train import read_parameters
 from blushcore.denoiser.weights import load_network
-from blushcore.jobs import train as job_module
+from blushcore.jobs.train import session as job_module
+from blushcore.jobs.train.job import JOB
+from blushcore.jobs.train.parameters import TrainParameters
 from blushcore.protocol import BlushError
 from blushcore.runs import read_run
 from synthetic_models import write_model_table
@@ -67,17 +69,17 @@ def test_a_stopped_run_is_resumed_to_the_same_end(folder, capsys, monkeypatch):
     parameters = write_parameters(folder, steps=4)
     assert main(["train", str(parameters), "-o", str(folder / "whole")]) == 0
 
-    original = job_module._Training.step
+    original = job_module.Training.step
 
     def step(self, batch):
         if self.trainer.step == 2:
             raise MemoryError
         original(self, batch)
 
-    monkeypatch.setattr(job_module._Training, "step", step)
+    monkeypatch.setattr(job_module.Training, "step", step)
     assert main(["train", str(parameters), "-o", str(folder / "parts")]) == 1
     assert list(read_run(folder / "parts").summary.checkpoints) == [1, 2]
-    monkeypatch.setattr(job_module._Training, "step", original)
+    monkeypatch.setattr(job_module.Training, "step", original)
     assert main(["train", str(parameters), "-o", str(folder / "parts")]) == 1  # there is a run already
     assert "blush resume" in capsys.readouterr().err
     assert main(["resume", str(folder / "parts")]) == 0
@@ -132,5 +134,5 @@ def test_what_cannot_begin_leaves_no_run_behind(folder, capsys):
 
 def test_the_guide_names_every_parameter_and_every_live_change(repository):
     guide = (repository / "docs" / "train.md").read_text(encoding="utf-8")
-    assert [name for name in job_module.TrainParameters.model_fields if f"`{name}`" not in guide] == []
-    assert [name for name in job_module.JOB.live_changes if f"`{name}`" not in guide] == []
+    assert [name for name in TrainParameters.model_fields if f"`{name}`" not in guide] == []
+    assert [name for name in JOB.live_changes if f"`{name}`" not in guide] == []

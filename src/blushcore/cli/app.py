@@ -56,6 +56,9 @@ class Entry(NamedTuple):
 COMMANDS: dict[str, Entry] = {
     "classify": Entry("blushcore.cli.classify:classify", "Sort particles into classes in 3D."),
     "denoise": Entry("blushcore.cli.denoise:denoise", "Denoise a map, or two half-maps."),
+    "finetune": Entry(
+        "blushcore.cli.finetune:finetune", "Adapt the denoiser's weights to two half-maps of one data set."
+    ),
     "fsc": Entry("blushcore.cli.fsc:fsc", "Say up to where two half-maps agree: FSC and resolution."),
     "local-resolution": Entry(
         "blushcore.cli.local_resolution:local_resolution",

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from blushcore import runs
 from blushcore.cli.exit_codes import DONE
-from blushcore.cli.terminal import failures_as_json, print_json, run_in_terminal
+from blushcore.cli.running import start_alone
+from blushcore.cli.terminal import run_in_terminal
 from blushcore.devices.processes import is_follower
 from blushcore.runs import read_run
 
@@ -30,20 +31,17 @@ def resume(run_dir: Path, /, *, detach: bool = False, json: bool = False) -> int
         _follow(run_dir)
         return DONE
     if detach:
-        with failures_as_json(json):
-            worker = runs.start_detached(run_dir)
-        if json:
-            print_json({"pid": worker.pid})
-        else:
-            print(f"Process {worker.pid} runs it; follow it with: blush watch {run_dir}")
-        return DONE
+        return start_alone(run_dir, json=json)
     return run_in_terminal(lambda commands: runs.resume(run_dir, commands=commands), json=json)
 
 
 def _follow(run_dir: Path) -> None:
     """Work along with process 0 at the run's job."""
-    if read_run(run_dir).job == "classify":
-        from blushcore.jobs.classify.job import follow
-    else:
-        from blushcore.jobs.refine.job import follow
+    match read_run(run_dir).job:
+        case "classify":
+            from blushcore.jobs.classify.job import follow
+        case "train":
+            from blushcore.jobs.train.job import follow
+        case _:
+            from blushcore.jobs.refine.job import follow
     follow()

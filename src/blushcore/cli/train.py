@@ -1,4 +1,4 @@
-"""``blush train``: train the denoiser in a run directory."""
+"""``blush train``: train the denoiser in a run directory, or pack what a training needs."""
 
 from __future__ import annotations
 
@@ -9,17 +9,24 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from blushcore.cli.exit_codes import DONE
-from blushcore.cli.terminal import failures_as_json, print_json, run_in_terminal
-from blushcore.jobs.train import JOB, TrainParameters, check_inputs
-from blushcore.protocol import BlushError
-from blushcore.runs import create_run, run_job, start_detached
+from blushcore.cli.outputs import require_writable
+from blushcore.cli.running import open_run
+from blushcore.cli.terminal import failures_as_json, print_json
+from blushcore.devices.processes import is_follower
+from blushcore.jobs.train.job import JOB, follow
+from blushcore.jobs.train.parameters import TrainParameters
+from blushcore.jobs.train.sources import check_inputs, models_of
+from blushcore.protocol import BlushError, UsageError
+from blushcore.simulation.model_pack import SUFFIX, write_model_pack
 
 
 def train(
     params: Path,
     /,
     *,
-    output: Annotated[Path, Parameter(alias="-o")],
+    output: Annotated[Path | None, Parameter(alias="-o")] = None,
+    pack: Path | None = None,
+    overwrite: bool = False,
     detach: bool = False,
     json: bool = False,
 ) -> int:
@@ -33,24 +40,48 @@ def train(
         TOML file of parameters (docs/train.md lists them); its paths are relative to its own folder.
     output
         Run directory to make.
+    pack
+        Train nothing, but write the models to this one small file (.npz), for a machine that has none; there it
+        is what `models` names.
+    overwrite
+        Replace a pack of that name.
     detach
         Run on its own, outliving this terminal; follow it with: blush watch RUN_DIR
     json
         Show nothing, and print the outcome as JSON at the end.
     """
-    with failures_as_json(json):
-        parameters = read_parameters(params)
-        check_inputs(parameters)  # before there is a run directory with parameters to be mended
-        if detach:
-            create_run(output, JOB.name, parameters)
-            worker = start_detached(output)
-    if detach:
-        if json:
-            print_json({"pid": worker.pid})
-        else:
-            print(f"Process {worker.pid} runs it; follow it with: blush watch {output}")
+    if is_follower():
+        follow()
         return DONE
-    return run_in_terminal(lambda commands: run_job(JOB, parameters, output, commands=commands), json=json)
+    with failures_as_json(json):
+        if (output is None) == (pack is None):
+            raise UsageError("Give either a run directory (-o) or a pack to write (--pack).")
+        if pack is not None:
+            _write_pack(read_parameters(params), pack, overwrite=overwrite, json=json)
+            return DONE
+
+    def prepared() -> TrainParameters:
+        parameters = read_parameters(params)
+        check_inputs(parameters)
+        return parameters
+
+    assert output is not None
+    return open_run(JOB, prepared, output, detach=detach, json=json)
+
+
+def _write_pack(parameters: TrainParameters, path: Path, *, overwrite: bool, json: bool) -> None:
+    if parameters.models is None:
+        raise BlushError("The parameters name no table of models (models) to pack.")
+    if path.suffix != SUFFIX:
+        raise UsageError(f"A pack ends in {SUFFIX}, not as {path.name} does.")
+    require_writable([path], overwrite=overwrite)
+    entries = [*models_of(parameters, "train"), *models_of(parameters, "validation")]
+    count = sum(1 for _ in write_model_pack(path, entries))
+    size = path.stat().st_size
+    if json:
+        print_json({"pack": str(path), "models": count, "bytes": size})
+    else:
+        print(f"{count} models, {size / 2**20:.1f} MiB: {path}")
 
 
 def read_parameters(path: Path) -> TrainParameters:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from blushcore.denoiser.weights import WeightsInfo
 
 RECORD = "finetuned_on"
-"""In the training record of weights: a list of data sets, with ``name`` and ``sha256`` of ``half1`` and ``half2``."""
+"""In a training record: a list of data sets, with ``name`` and ``sha256`` of ``half1`` and ``half2``."""
 
 
 def map_sha256(data: NDArray[np.float32]) -> str:

@@ -48,6 +48,7 @@ JOBS = JobRegistry(
         "classify": "blushcore.jobs.classify.job:JOB",
         "refine": "blushcore.jobs.refine.job:JOB",
         "simulate": "blushcore.jobs.simulate:JOB",
-        "train": "blushcore.jobs.train:JOB",
+        "finetune": "blushcore.jobs.finetune.job:JOB",
+        "train": "blushcore.jobs.train.job:JOB",
     }
 )

@@ -14,6 +14,7 @@ from cyclopts import Parameter
 from pydantic import Field, PositiveFloat
 
 from blushcore.denoiser.acceptance import require_denoisable
+from blushcore.denoiser.finetuned import warning_for_map
 from blushcore.denoiser.provenance import denoised_label, is_denoised
 from blushcore.devices import Precision, describe_device
 from blushcore.jobs.map_file import MapFile
@@ -108,6 +109,9 @@ def denoise(params: DenoiseParameters, control: Control, _state: JobState | None
         yield Message(text=device.note, level="warning")
     precision = str(denoiser.dtype).removeprefix("torch.")
     yield Message(text=f"Weights {info.name} (sha256 {info.sha256[:12]}), computed in {precision}.")
+    for path, volume in zip(inputs.paths, inputs.maps, strict=True):
+        if text := warning_for_map(info, str(path), volume.data):
+            yield Message(text=text, level="warning")
     for warning in inputs.warnings:
         yield Message(text=warning, level="warning")
     first = inputs.maps[0]

@@ -148,7 +148,9 @@ def particle_mask(density: Tensor, voxel_size: float, *, extend: float = 3.0, so
 
 def _gaussian_blur(volume: Tensor, sigma: float) -> Tensor:
     """Blur with a Gaussian of `sigma` voxels, periodic at the border."""
-    frequencies = [torch.fft.fftfreq(n) for n in volume.shape[:2]] + [torch.fft.rfftfreq(volume.shape[2])]
+    n_z, n_y, n_x = volume.shape
+    frequencies = [torch.fft.fftfreq(n, device=volume.device) for n in (n_z, n_y)]
+    frequencies.append(torch.fft.rfftfreq(n_x, device=volume.device))
     gz, gy, gx = (torch.exp(-2 * (math.pi * sigma * f) ** 2) for f in frequencies)
     spectrum = torch.fft.rfftn(volume) * gz[:, None, None] * gy[:, None] * gx
     blurred: Tensor = torch.fft.irfftn(spectrum, s=volume.shape)

@@ -7,7 +7,7 @@ should make of it. Filtering is done once per volume; cutting blocks out of it a
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -41,6 +41,12 @@ class HalfMapPair:
     """What the half-maps share, where it is known (simulated pairs): the target of pre-training."""
     truth: Tensor | None = None
     """The density without noise, blur and damping, where it is known: what benchmarks compare with."""
+
+    def on(self, device: torch.device) -> HalfMapPair:
+        """Return what a training needs of it on a device; the truth stays where it is."""
+        signal = None if self.signal is None else self.signal.to(device)
+        half1, half2, mask = (part.to(device) for part in (self.half1, self.half2, self.mask))
+        return replace(self, half1=half1, half2=half2, mask=mask, signal=signal)
 
 
 @dataclass(frozen=True)
@@ -81,9 +87,10 @@ def prepare_volume(pair: HalfMapPair, generator: np.random.Generator, *, clean_t
         Take `HalfMapPair.signal` in place of the other half: the same minimiser in expectation, since the noise
         of the other half is independent and of zero mean, and much less noise in the gradient.
     """
-    torch_generator = torch.Generator().manual_seed(int(generator.integers(2**63)))
+    device = pair.half1.device
+    torch_generator = torch.Generator(device).manual_seed(int(generator.integers(2**63)))
     shape = pair.half1.shape
-    wave_vector = wave_vector_grid(shape[0])
+    wave_vector = wave_vector_grid(shape[0], device)
     frequency = torch.sqrt(sum(k**2 for k in wave_vector))  # type: ignore[arg-type]
     input_filter, target_filter = draw_filters(wave_vector, frequency, pair.resolution, generator)
     keep_coarse = _gaussian_filter(frequency, _SOLVENT_LOWPASS_ANGSTROM)
@@ -110,7 +117,7 @@ def prepare_volume(pair: HalfMapPair, generator: np.random.Generator, *, clean_t
         torch.stack(targets).to(half),
         (pair.mask * sphere).to(half),
         sphere.to(half),
-        torch.tensor(pair.resolution, dtype=torch.float32),
+        torch.tensor(pair.resolution, dtype=torch.float32, device=device),
     )
 
 
@@ -131,10 +138,34 @@ def cut_block(volume: PreparedVolume, generator: np.random.Generator) -> Block:
             continue
         break
     k = int(generator.integers(2))
-    turn = CUBE_ROTATIONS[generator.integers(len(CUBE_ROTATIONS))]
+    turn = int(generator.integers(len(CUBE_ROTATIONS)))
+    return block_at(volume, (int(z), int(y), int(x)), k, turn)
+
+
+def block_at(volume: PreparedVolume, origin: tuple[int, int, int], direction: int, turn: int = 0) -> Block:
+    """Cut one block out of a prepared volume.
+
+    Parameters
+    ----------
+    volume
+        Where it comes from.
+    origin
+        Its first voxel (z, y, x); a block lies within the volume.
+    direction
+        k, 0 or 1: which half is the input.
+    turn
+        Which of `CUBE_ROTATIONS`; the first leaves it as it is.
+    """
+    z, y, x = origin
+    window = (slice(z, z + BLOCK_SIZE), slice(y, y + BLOCK_SIZE), slice(x, x + BLOCK_SIZE))
     block, local_std, target, mask = (
-        turned(part[window], turn).float().contiguous()
-        for part in (volume.inputs[k], volume.local_std[k], volume.targets[k], volume.mask)
+        turned(part[window], CUBE_ROTATIONS[turn]).float().contiguous()
+        for part in (
+            volume.inputs[direction],
+            volume.local_std[direction],
+            volume.targets[direction],
+            volume.mask,
+        )
     )
     return Block(block, local_std, target, mask, volume.resolution)
 
@@ -185,7 +216,7 @@ def _coloured_noise(
     if generator.random() > 0.2:
         return 0.0
     slope = generator.uniform(-1.0, 1.0)
-    white = torch.randn(volume.shape, generator=torch_generator)
+    white = torch.randn(volume.shape, generator=torch_generator, device=volume.device)
     spectrum = torch.fft.rfftn(white) * (frequency + 0.02) ** slope
     noise = torch.fft.irfftn(spectrum, s=volume.shape)
     scaled: Tensor = noise / noise.std() * volume.std() * generator.uniform(0, 0.7)
@@ -196,12 +227,14 @@ def _draw_sphere(pair: HalfMapPair, generator: np.random.Generator) -> Tensor:
     n = pair.half1.shape[0]
     radius = pair.diameter / 2 * generator.uniform(1.0, 1.25) / VOXEL_SIZE_ANGSTROM
     edge = _SPHERE_EDGE_ANGSTROM / VOXEL_SIZE_ANGSTROM
-    return soft_sphere((n, n, n), min(radius, n / 2 - edge), edge)
+    return soft_sphere((n, n, n), min(radius, n / 2 - edge), edge, device=pair.half1.device)
 
 
-def wave_vector_grid(n: int) -> tuple[Tensor, Tensor, Tensor]:
+def wave_vector_grid(n: int, device: torch.device | None = None) -> tuple[Tensor, Tensor, Tensor]:
     """Return (kx, ky, kz) in 1/Å on the half grid of `rfftn` of a box at the network's voxel size."""
-    full, half = torch.fft.fftfreq(n, VOXEL_SIZE_ANGSTROM), torch.fft.rfftfreq(n, VOXEL_SIZE_ANGSTROM)
+    full, half = (
+        make(n, VOXEL_SIZE_ANGSTROM, device=device) for make in (torch.fft.fftfreq, torch.fft.rfftfreq)
+    )
     return half[None, None, :], full[None, :, None], full[:, None, None]
 
 

@@ -36,7 +36,8 @@ class BatchStream:
     batch_size
         Examples a batch.
     workers
-        Processes that make volumes; with 0 they are made in this process.
+        Processes that make volumes; with 0 they are made in this process, as they are where the examples have
+        a device of their own.
     """
 
     def __init__(self, examples: TrainingBlocks, first: int, batch_size: int, workers: int) -> None:
@@ -76,6 +77,32 @@ def batches(
     examples: TrainingBlocks, first: int, batch_size: int, workers: int
 ) -> Generator[Example, None, None]:
     """Yield batches from example `first` on; see `BatchStream`."""
+    volumes = _by_workers(examples, first, workers) if examples.device is None else _here(examples, first)
+    kept: dict[VolumeKey, PreparedVolume] = {}
+    index = first
+    while True:
+        batch = []
+        for number in range(index, index + batch_size):
+            wanted = examples.volume_of(number)
+            while wanted not in kept:
+                key, volume = next(volumes)
+                kept[key] = volume
+            batch.append(examples.cut(number, kept[wanted]))
+        index += batch_size
+        kept = {key: volume for key, volume in kept.items() if not examples.is_past(key, index)}
+        yield default_collate(batch)
+
+
+def _here(examples: TrainingBlocks, first: int) -> Iterator[tuple[VolumeKey, PreparedVolume]]:
+    """Make volumes in this process, on the examples' device."""
+    for key in _keys_in_order(examples, first):
+        yield key, examples.volume(key)
+
+
+def _by_workers(
+    examples: TrainingBlocks, first: int, workers: int
+) -> Iterator[tuple[VolumeKey, PreparedVolume]]:
+    """Let workers make volumes, ahead of need."""
     loader = iter(
         DataLoader(
             _Volumes(examples),
@@ -87,21 +114,11 @@ def batches(
             collate_fn=_as_it_is,
         )
     )
-    kept: dict[VolumeKey, PreparedVolume] = {}
-    index = first
     while True:
-        batch = []
-        for number in range(index, index + batch_size):
-            wanted = examples.volume_of(number)
-            while wanted not in kept:
-                key, made = _next(loader)
-                if isinstance(made, BlushError):
-                    raise made
-                kept[key] = PreparedVolume(*(torch.from_numpy(array) for array in made))
-            batch.append(examples.cut(number, kept[wanted]))
-        index += batch_size
-        kept = {key: volume for key, volume in kept.items() if not examples.is_past(key, index)}
-        yield default_collate(batch)
+        key, made = _next(loader)
+        if isinstance(made, BlushError):
+            raise made
+        yield key, PreparedVolume(*(torch.from_numpy(array) for array in made))
 
 
 def _next(loader: Iterator[Any]) -> Any:

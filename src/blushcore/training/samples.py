@@ -182,13 +182,18 @@ class TrainingBlocks:
     """Examples by number: example `i` depends on (seed, i) alone, so that training resumes where it stopped.
 
     Each volume serves twelve blocks, drawn from a window of 24 volumes that moves along, so that neighbouring
-    examples come from different molecules.
+    examples come from different molecules. Of several lanes, one for each of the processes that share a
+    training, each has volumes and examples of its own.
     """
 
     pairs: PairSource
     seed: int
     first_noisy: int
     """Examples from this one on have the other half as target (noise2noise), those before the signal."""
+    lane: int = 0
+    lanes: int = 1
+    device: torch.device | None = None
+    """Where volumes are made and stay, in this process; by default workers make them."""
 
     def __getitem__(self, index: int) -> Example:
         """Make one example and all it needs; `batches` makes many without doing anything twice."""
@@ -201,8 +206,11 @@ class TrainingBlocks:
     def volume(self, key: VolumeKey) -> PreparedVolume:
         """Make a volume: draw the pair, filter it, add noise."""
         number, clean_targets = key
-        generator = np.random.default_rng([self.seed, _VOLUME_STREAM, number])
-        return prepare_volume(self.pairs(generator), generator, clean_targets=clean_targets)
+        generator = np.random.default_rng([self.seed, _VOLUME_STREAM, self._among_all(number)])
+        pair = self.pairs(generator)
+        if self.device is not None:
+            pair = pair.on(self.device)
+        return prepare_volume(pair, generator, clean_targets=clean_targets)
 
     def cut(self, index: int, volume: PreparedVolume) -> Example:
         """Cut an example out of its volume."""
@@ -216,6 +224,10 @@ class TrainingBlocks:
         return number < index // BLOCKS_PER_VOLUME or (clean_targets and index >= self.first_noisy)
 
     def _begin(self, index: int) -> tuple[np.random.Generator, VolumeKey]:
-        generator = np.random.default_rng([self.seed, _BLOCK_STREAM, index])
+        generator = np.random.default_rng([self.seed, _BLOCK_STREAM, self._among_all(index)])
         number = index // BLOCKS_PER_VOLUME + int(generator.integers(VOLUMES_IN_PLAY))
         return generator, (number, index < self.first_noisy)
+
+    def _among_all(self, number: int) -> int:
+        """Return the number of this lane's volume or example among those of all lanes."""
+        return number * self.lanes + self.lane

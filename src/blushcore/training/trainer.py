@@ -60,9 +60,12 @@ class Schedule:
     last: float
     warmup_steps: int
 
-    def rate(self, step: int, progress: float) -> float:
-        """Return the learning rate at a step; `progress` is the share (0..1) of the training that is done."""
-        warm = min(1.0, (step + 1) / max(1, self.warmup_steps))
+    def rate(self, step: int, progress: float, first_step: int = 0) -> float:
+        """Return the learning rate at a step; `progress` is the share (0..1) of the training that is done.
+
+        The warm-up begins with `first_step`, where the optimiser did.
+        """
+        warm = min(1.0, (step - first_step + 1) / max(1, self.warmup_steps))
         return warm * (self.last + (self.peak - self.last) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
 
 
@@ -125,7 +128,7 @@ class Trainer:
         self._apply: Callable[..., Denoised] = self.network
         if compiled:
             self._apply = torch.compile(self.network)
-        elif device.type == "cpu":  # by way of our own kernels, which are faster than autograd's
+        elif device.type == "cpu" and isinstance(network, BlushNetwork):  # faster than autograd
             self._apply = TrainedNetwork(self.network, torch.bfloat16 if reduced_precision else torch.float32)
 
     def start_from(self, weights: Mapping[str, Tensor], step: int = 0) -> None:

@@ -1,0 +1,54 @@
+"""``blush finetune``: adapt weights to one pair of half-maps, in a run directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from blushcore.cli.running import open_run
+from blushcore.jobs.finetune.job import JOB, check_inputs
+from blushcore.jobs.finetune.parameters import FinetuneParameters
+from blushcore.protocol import Finished
+
+
+def finetune(
+    parameters: Annotated[FinetuneParameters, Parameter(name="*")],
+    *,
+    output: Annotated[Path, Parameter(alias="-o")],
+    detach: bool = False,
+    json: bool = False,
+) -> int:
+    """Adapt the denoiser's weights to one data set, by its two half-maps.
+
+    A part of the particle is held out: by it the best weights are chosen, and if none is better than the
+    weights that it began with, these are kept and nothing is written. The result is not independent of the data
+    set: look at its maps with it, but do not refine its particles with it.
+
+    What was stopped or died goes on by: blush resume RUN_DIR
+
+    Parameters
+    ----------
+    output
+        Run directory to make.
+    detach
+        Run on its own, outliving this terminal; follow it with: blush watch RUN_DIR
+    json
+        Show nothing, and print the outcome as JSON at the end.
+    """
+
+    def prepared() -> FinetuneParameters:
+        absolute = parameters.with_absolute_paths()
+        check_inputs(absolute)
+        return absolute
+
+    return open_run(
+        JOB, prepared, output, detach=detach, json=json, closing=lambda finished: _closing(finished, output)
+    )
+
+
+def _closing(finished: Finished, output: Path) -> str:
+    if "weights" not in finished.files:
+        return f"done: the weights {finished.figures['weights']} are kept; fine-tuning was no better"
+    return f"done: the weights are {output / finished.files['weights']}"

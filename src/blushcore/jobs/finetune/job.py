@@ -1,0 +1,281 @@
+"""Adapt weights to one data set: noise2noise on its two half-maps, judged by a part that is not trained on."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import default_collate
+
+from blushcore.denoiser.finetuned import RECORD, data_set_record, data_sets_of
+from blushcore.denoiser.network import VOXEL_SIZE_ANGSTROM
+from blushcore.denoiser.provenance import is_denoised
+from blushcore.denoiser.weights import WeightsInfo, find_weights, load_network, weights_bytes
+from blushcore.devices import fast_reduced_precision, resolve_device
+from blushcore.jobs.finetune.judging import Judge
+from blushcore.jobs.finetune.parameters import FinetuneParameters
+from blushcore.jobs.train.examples import WeightsFile, example_slices
+from blushcore.jobs.train.session import named_losses
+from blushcore.protocol import (
+    BlushError,
+    Control,
+    Event,
+    Finished,
+    IterationDone,
+    Job,
+    JobState,
+    Message,
+    Progress,
+    Started,
+    Stopped,
+    blaming,
+)
+from blushcore.training.augmentation import HalfMapPair
+from blushcore.training.batches import BatchStream
+from blushcore.training.held_out import OnePair, Parts, TrainedPart, held_out_blocks, split_in_parts
+from blushcore.training.pair_files import PairEntry, load_pair
+from blushcore.training.samples import Example
+from blushcore.training.trainer import Schedule, Trainer, draw_recycles, new_network
+from blushcore.volumes import read_map
+
+_POLL_SECONDS = 0.2
+_EXAMPLES = 4
+NOT_INDEPENDENT = (
+    "What comes out knows both halves of this data set. It may show this map better; it must not be used to "
+    "refine these particles, nor does what its two denoised halves agree on prove anything."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """What a fine-tuning reads before it begins."""
+
+    pair: HalfMapPair
+    data_set: dict[str, Any]
+    """The half-maps' names and hashes, for the weights' record."""
+    warnings: tuple[str, ...]
+
+
+def check_inputs(params: FinetuneParameters) -> Inputs:
+    """Read the half-maps and refuse what cannot work.
+
+    Raises
+    ------
+    BlushError
+        When a map cannot be read, they do not fit, they are one and the same, or there are no such weights or
+        device. It blames the parameter that is to be mended.
+    """
+    with blaming("device"):
+        resolve_device(params.device)
+    with blaming("weights"):
+        find_weights(params.weights)
+    warnings: list[str] = []
+    halves = []
+    for name in ("half1", "half2"):
+        path = getattr(params, name)
+        with blaming(name):
+            volume = read_map(path)
+            if is_denoised(volume):
+                raise BlushError(
+                    f"{path} was denoised already.", "Give half-maps as they were reconstructed: unfiltered."
+                )
+        halves.append((path.name, volume))
+        warnings += volume.warnings
+    if np.array_equal(halves[0][1].data, halves[1][1].data):
+        with blaming("half2"):
+            raise BlushError(
+                f"{params.half1} and {params.half2} are the same map.",
+                "Give the two half-maps of one reconstruction.",
+            )
+    pair = load_pair(PairEntry(params.half1, params.half2, params.mask, resolution=params.resolution))
+    if not math.isfinite(pair.resolution) or pair.resolution < 2 * VOXEL_SIZE_ANGSTROM:
+        pair = HalfMapPair(pair.half1, pair.half2, pair.mask, 2 * VOXEL_SIZE_ANGSTROM, pair.diameter)
+    record = data_set_record([(name, volume.data) for name, volume in halves])
+    return Inputs(pair, record, tuple(dict.fromkeys(warnings)))
+
+
+def finetune(params: FinetuneParameters, control: Control, state: JobState | None = None) -> Iterator[Event]:
+    """Fine-tune, or go on with it.
+
+    Both halves are input and target in turn (noise2noise). A part of the particle, apart from the rest, is
+    never trained on: by its blocks' loss the best weights are chosen, and whether they are better than those
+    that it began with. If not, no weights are handed out, and that is said.
+
+    Raises
+    ------
+    BlushError
+        When `check_inputs` does, or the training diverges.
+    """
+    inputs = check_inputs(params)
+    network, info = load_network(find_weights(params.weights))
+    device = resolve_device(params.device)
+    session = _Session(params, inputs, info, device)
+    session.trainer.start_from(network.state_dict())
+    if state is not None:
+        session.restore(state)
+    yield Started(
+        job=JOB.name,
+        parameters=params.model_dump(mode="json"),
+        device=str(device),
+        resumed_from_iteration=None if state is None else session.trainer.step,
+    )
+    for text in inputs.warnings:
+        yield Message(text=text, level="warning")
+    pair = inputs.pair
+    yield Message(
+        text=f"Fine-tuning {info.name} (sha256 {info.sha256[:12]}) on half-maps of {pair.resolution:.1f} Å, "
+        f"the particle {pair.diameter:.0f} Å across; {100 * params.held_out_share:.0f} % of it are held out."
+    )
+    yield Message(text=NOT_INDEPENDENT, level="warning")
+    if state is None:
+        figures = session.judge.begin(session.trainer)
+        yield session.iteration_done(figures, keep=True)
+    yield from session.train(control)
+    if control.stop_after_iteration:
+        yield Finished(outcome="stopped")
+        return
+    yield from session.verdict()
+
+
+class _Session:
+    """A fine-tuning in progress."""
+
+    def __init__(
+        self, params: FinetuneParameters, inputs: Inputs, info: WeightsInfo, device: torch.device
+    ) -> None:
+        self._params, self._inputs, self._info = params, inputs, info
+        reduced = params.precision == "bfloat16" or (
+            params.precision == "auto" and fast_reduced_precision(device) is torch.bfloat16
+        )
+        self.trainer = Trainer(
+            new_network(params.seed, params.dropout),
+            device,
+            reduced_precision=reduced,
+            ema_decay=params.ema_decay,
+            seed=params.seed,
+        )
+        pair = inputs.pair
+        self._parts: Parts = split_in_parts(pair.mask, params.held_out_share)
+        held_out = held_out_blocks(pair, self._parts, params.held_out_blocks)
+        self._shown: Example = default_collate(held_out[:_EXAMPLES])
+        self.judge = Judge([default_collate([block]) for block in held_out])
+        self._seconds = 0.0
+        self._recent: list[list[float]] = []
+
+    def restore(self, state: JobState) -> None:
+        """Go on from a checkpoint."""
+        self.trainer.restore(state)
+        self.judge.restore(state)
+        self._seconds = float(state.values["seconds"])
+
+    def is_done(self) -> bool:
+        """Whether steps, time or patience have run out."""
+        return self._progress() >= 1 or self.judge.stale >= self._params.patience
+
+    def _progress(self) -> float:
+        by_steps = self.trainer.step / self._params.steps
+        if self._params.time_budget is None:
+            return by_steps
+        return max(by_steps, self._seconds / (60 * self._params.time_budget))
+
+    def train(self, control: Control) -> Iterator[Event]:
+        """Do the steps, and look at the held-out blocks every so often."""
+        params, trainer = self._params, self.trainer
+        on_device = trainer.device if trainer.device.type == "cuda" else None
+        blocks = TrainedPart(OnePair(self._inputs.pair), params.seed, 0, device=on_device, parts=self._parts)
+        first, kept_time = trainer.step * params.batch_size, time.monotonic()
+        kept_step = trainer.step
+        try:
+            with BatchStream(blocks, first, params.batch_size, params.workers) as stream:
+                while not self.is_done() and not control.stop_after_iteration:
+                    began = time.monotonic()
+                    while (batch := stream.take(_POLL_SECONDS)) is None:
+                        stopped = time.monotonic()
+                        yield from control.obey()
+                        began += time.monotonic() - stopped
+                    self._step(batch)
+                    self._seconds += time.monotonic() - began
+                    yield Progress(stage="fine-tuning", done=trainer.step, total=params.steps, unit="steps")
+                    yield from control.obey()
+                    ends = self._progress() >= 1 or control.stop_after_iteration
+                    if ends or trainer.step % params.evaluate_every == 0:
+                        figures = self.judge.look(trainer)
+                        old = time.monotonic() - kept_time > 60 * params.checkpoint_every
+                        keep = old or self.is_done() or control.stop_after_iteration
+                        yield self.iteration_done(figures, keep=keep)
+                        if keep:
+                            kept_step, kept_time = trainer.step, time.monotonic()
+        except Stopped:
+            if trainer.step > kept_step:
+                yield IterationDone(iteration=trainer.step, state=self._state())
+            raise
+
+    def _step(self, batch: Example) -> None:
+        params, step = self._params, self.trainer.step
+        recycles = draw_recycles(params.seed, step, params.recycles, params.recycle_probability)
+        schedule = Schedule(params.learning_rate, params.learning_rate / 20, params.warmup_steps)
+        loss = self.trainer.train_step(batch, schedule.rate(step, self._progress()), recycles)
+        self._recent.append([float(part) for part in loss])
+
+    def _state(self) -> JobState:
+        return self.judge.add_to(self.trainer.state(), seconds=self._seconds)
+
+    def iteration_done(self, figures: dict[str, Any], *, keep: bool) -> IterationDone:
+        """Return the event of a look at the held-out blocks."""
+        losses = [values for values in self._recent if np.isfinite(values).all()]
+        self._recent = []
+        trained = named_losses(np.mean(losses, axis=0).tolist(), "") if losses else {}
+        return IterationDone(
+            iteration=self.trainer.step,
+            figures={**trained, **figures, "seconds": round(self._seconds, 1)},
+            artefacts=(example_slices(self.trainer, self._shown, self.trainer.step),),
+            state=self._state() if keep else None,
+        )
+
+    def verdict(self) -> Iterator[Event]:
+        """Tell whether it helped, and hand out the weights if it did."""
+        judge, params = self.judge, self._params
+        figures = {
+            "helped": judge.helped,
+            "best_step": judge.best_step,
+            "held_out_loss_at_start": float(np.mean(judge.start)),
+            "held_out_loss": float(np.mean(judge.best if judge.helped else judge.start)),
+            "held_out_gain": judge.gain,
+            "held_out_gain_error": judge.uncertainty,
+            "steps": self.trainer.step,
+            "seconds": round(self._seconds, 1),
+        }
+        if not judge.helped:
+            yield Message(
+                text=f"Fine-tuning did not help: on the held-out part nothing was better than "
+                f"{self._info.name} by more than chance would make it. Keep {self._info.name}; no other "
+                "weights were written.",
+                level="warning",
+            )
+            yield Finished(figures={**figures, "weights": self._info.name})
+            return
+        yield Message(
+            text=f"On the held-out part the loss fell from {figures['held_out_loss_at_start']:.4f} to "
+            f"{figures['held_out_loss']:.4f} (± {judge.uncertainty:.4f}) by step {judge.best_step}."
+        )
+        record = {
+            RECORD: [*data_sets_of(self._info.training), self._inputs.data_set],
+            "started_from": self._info.name,
+            "started_from_sha256": self._info.sha256,
+            "parameters": params.model_dump(mode="json", exclude={"half1", "half2", "mask", "weights"}),
+            "steps": judge.best_step,
+            "steps_before": sum(int(self._info.training.get(name, 0)) for name in ("steps", "steps_before")),
+            "final_figures": figures,
+            "note": NOT_INDEPENDENT,
+        }
+        content = weights_bytes(judge.weights(), name=params.name, version="1", training=record)
+        file = WeightsFile(content, f"{params.name}.safetensors")
+        yield Finished(figures={**figures, "weights": params.name}, artefacts=(file,))
+
+
+JOB = Job(name="finetune", parameters=FinetuneParameters, run=finetune)

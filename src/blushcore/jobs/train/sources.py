@@ -1,0 +1,129 @@
+"""Where a training's half-maps come from: atomic models, half-maps from files, or both."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import torch
+
+from blushcore.denoiser.weights import find_weights, read_weights_info
+from blushcore.devices import resolve_device
+from blushcore.jobs.train.parameters import TrainParameters
+from blushcore.protocol import BlushError
+from blushcore.simulation import ModelEntry
+from blushcore.simulation.model_pack import PackedModel, read_models
+from blushcore.training.atom_pairs import AtomPairs
+from blushcore.training.pair_files import StoredPairs, of_split, read_pairs
+from blushcore.training.samples import MixedPairs, PairSource, SimulatedPairs
+
+Split: TypeAlias = Literal["train", "validation"]
+
+
+def check_inputs(params: TrainParameters) -> None:
+    """Find out early whether the training can begin: before a run directory is made for it.
+
+    Raises
+    ------
+    BlushError
+        When there are no models, a model's file is missing, or there are no such weights or device.
+    """
+    resolve_device(params.device)
+    pair_source(params, "train")
+    if params.validation_blocks:
+        pair_source(params, "validation")
+    if params.initial_weights is not None:
+        read_weights_info(find_weights(params.initial_weights))
+    elif params.carry_on:
+        raise BlushError(
+            "carry_on goes on where the initial weights ended, and there are none.", "Give initial_weights."
+        )
+    if params.half_maps_on == "device" and params.images_share > 0:
+        raise BlushError(
+            "Half-maps from images are made by workers, not on the device.",
+            "Leave out images_share, or make them beforehand and give them as pairs.",
+        )
+
+
+def makes_on_device(params: TrainParameters, device: torch.device) -> bool:
+    """Whether half-maps are made on the device that trains."""
+    if params.half_maps_on == "auto":
+        return device.type == "cuda" and params.images_share == 0
+    return params.half_maps_on == "device"
+
+
+def pair_source(
+    params: TrainParameters, split: Split, device: torch.device | None = None
+) -> tuple[PairSource, str]:
+    """Return where pairs of a split come from, and what that is called.
+
+    Parameters
+    ----------
+    params, split
+        What is asked for.
+    device
+        Where half-maps are simulated.
+
+    Raises
+    ------
+    BlushError
+        When there are none, or a file is missing.
+    """
+    if params.models is None and params.pairs is None:
+        raise BlushError(
+            "There is nothing to train on.", "Give a table of models (models) or half-map pairs (pairs)."
+        )
+    simulated: PairSource | None = None
+    stored: PairSource | None = None
+    names = []
+    if params.models is not None:
+        models = models_of(params, split)
+        simulated = _simulated(params, models, device)
+        names.append(f"{len(models)} models")
+    if params.pairs is not None:
+        entries = of_split(read_pairs(params.pairs), split)
+        if entries:
+            stored = StoredPairs(entries)
+            names.append(f"{len(entries)} pairs of half-maps")
+        elif simulated is None or split == "train":
+            raise BlushError(f"{params.pairs} names no pair of half-maps for {split}.")
+    text = " and ".join(names)
+    if simulated is not None and stored is not None:
+        return MixedPairs(simulated, stored, params.pairs_share), text
+    source = stored if stored is not None else simulated
+    assert source is not None
+    return source, text
+
+
+def _simulated(params: TrainParameters, models: list[ModelEntry], device: torch.device | None) -> PairSource:
+    """Return what makes half-maps of models: packs hold atoms only, which are drawn wherever it is wanted."""
+    packed = isinstance(models[0], PackedModel)
+    if packed and params.images_share > 0:
+        raise BlushError(
+            f"{params.models} holds atoms only, of which no images are made.", "Leave out images_share."
+        )
+    if packed or device is not None:
+        return AtomPairs(models, torch.device("cpu") if device is None else device)
+    return SimulatedPairs(models, params.images_share)
+
+
+def models_of(params: TrainParameters, split: Split) -> list[ModelEntry]:
+    """Return the models of a split that are not too large.
+
+    Raises
+    ------
+    BlushError
+        When there are none, or one's file is missing: training on fewer would pass unnoticed.
+    """
+    assert params.models is not None
+    entries = read_models(params.models, split)
+    fitting = [entry for entry in entries if entry.extent_angstrom <= params.largest_extent]
+    if not fitting:
+        raise BlushError(f"{params.models} lists no {split} model of up to {params.largest_extent:g} Å.")
+    missing = [entry for entry in fitting if not entry.path.is_file()]
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise BlushError(
+            f"The model {missing[0].path}{more}, listed in {params.models}, is not there.",
+            "Files are named relative to the table's folder; remove the rows of those you do not have.",
+        )
+    return fitting

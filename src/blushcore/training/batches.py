@@ -77,6 +77,29 @@ def batches(
     examples: TrainingBlocks, first: int, batch_size: int, workers: int
 ) -> Generator[Example, None, None]:
     """Yield batches from example `first` on; see `BatchStream`."""
+    made = _made(examples, first, batch_size, workers)
+    if examples.device is not None and examples.device.type == "cuda":
+        made = _beside_the_training(examples.device, made)
+    return made
+
+
+def _beside_the_training(
+    device: torch.device, made: Generator[Example, None, None]
+) -> Generator[Example, None, None]:
+    """Make batches on a stream of their own, so that they wait for no step, and no step for them."""
+    stream, trains_on = torch.cuda.Stream(device), torch.cuda.current_stream(device)
+    while True:
+        with torch.cuda.stream(stream):
+            batch = next(made)
+        stream.synchronize()
+        for part in batch:  # its memory is not given away before the step that uses it is done
+            part.record_stream(trains_on)
+        yield batch
+
+
+def _made(
+    examples: TrainingBlocks, first: int, batch_size: int, workers: int
+) -> Generator[Example, None, None]:
     volumes = _by_workers(examples, first, workers) if examples.device is None else _here(examples, first)
     kept: dict[VolumeKey, PreparedVolume] = {}
     index = first

@@ -214,6 +214,8 @@ class Training:
 
     def iteration_done(self, figures: dict[str, Any], *, keep: bool, examples: bool = True) -> IterationDone:
         """Return the event of a report; with `keep` it carries the state and the weights so far."""
+        if self._processes.rank > 0:  # process 0 keeps what there is to keep
+            return IterationDone(iteration=self.trainer.step, figures=figures)
         artefacts: list[Artefact] = []
         if examples and self._validation and (count := self.params.example_blocks):
             shown = default_collate(_first(self._validation, count))

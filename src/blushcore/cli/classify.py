@@ -8,14 +8,13 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from blushcore.cli.exit_codes import DONE
-from blushcore.cli.terminal import failures_as_json, print_json, run_in_terminal
+from blushcore.cli.running import open_run
 from blushcore.devices.processes import is_follower
 from blushcore.jobs.classify.job import JOB, follow
 from blushcore.jobs.classify.parameters import ClassifyParameters
 from blushcore.jobs.classify.preflight import check_inputs, predicted_disk_bytes
 from blushcore.jobs.refine.preflight import check_disk
 from blushcore.protocol import Finished, UsageError
-from blushcore.runs import create_run, run_job, start_detached
 
 
 def classify(
@@ -46,28 +45,19 @@ def classify(
     if is_follower():
         follow()
         return DONE
-    with failures_as_json(json):
+
+    def prepared() -> ClassifyParameters:
+        absolute = parameters.with_absolute_paths()
         if skip_alignment:
-            if parameters.alignment not in ("global", "none"):
-                raise UsageError(f"--skip-alignment contradicts --alignment {parameters.alignment}.")
-            parameters = parameters.replace(alignment="none")
-        parameters = parameters.with_absolute_paths()
-        inputs = check_inputs(parameters)  # before there is a run directory with parameters to be mended
-        check_disk(output, predicted_disk_bytes(parameters, len(inputs.table), inputs.box))
-        del inputs
-        if detach:
-            create_run(output, JOB.name, parameters)
-            worker = start_detached(output)
-    if detach:
-        if json:
-            print_json({"pid": worker.pid})
-        else:
-            print(f"Process {worker.pid} runs it; follow it with: blush watch {output}")
-        return DONE
-    return run_in_terminal(
-        lambda commands: run_job(JOB, parameters, output, commands=commands),
-        json=json,
-        closing=lambda finished: _closing(finished, output),
+            if absolute.alignment not in ("global", "none"):
+                raise UsageError(f"--skip-alignment contradicts --alignment {absolute.alignment}.")
+            absolute = absolute.replace(alignment="none")
+        inputs = check_inputs(absolute)
+        check_disk(output, predicted_disk_bytes(absolute, len(inputs.table), inputs.box))
+        return absolute
+
+    return open_run(
+        JOB, prepared, output, detach=detach, json=json, closing=lambda finished: _closing(finished, output)
     )
 
 

@@ -8,13 +8,12 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from blushcore.cli.exit_codes import DONE
-from blushcore.cli.terminal import failures_as_json, print_json, run_in_terminal
+from blushcore.cli.running import open_run
 from blushcore.devices.processes import is_follower
 from blushcore.jobs.refine.job import JOB, follow
 from blushcore.jobs.refine.parameters import RefineParameters
 from blushcore.jobs.refine.preflight import check_disk, check_inputs, predicted_disk_bytes
 from blushcore.protocol import Finished
-from blushcore.runs import create_run, run_job, start_detached
 
 
 def refine(
@@ -42,24 +41,15 @@ def refine(
     if is_follower():
         follow()
         return DONE
-    with failures_as_json(json):
-        parameters = parameters.with_absolute_paths()
-        inputs = check_inputs(parameters)  # before there is a run directory with parameters to be mended
-        check_disk(output, predicted_disk_bytes(parameters, len(inputs.table), inputs.box))
-        del inputs
-        if detach:
-            create_run(output, JOB.name, parameters)
-            worker = start_detached(output)
-    if detach:
-        if json:
-            print_json({"pid": worker.pid})
-        else:
-            print(f"Process {worker.pid} runs it; follow it with: blush watch {output}")
-        return DONE
-    return run_in_terminal(
-        lambda commands: run_job(JOB, parameters, output, commands=commands),
-        json=json,
-        closing=lambda finished: _closing(finished, output),
+
+    def prepared() -> RefineParameters:
+        absolute = parameters.with_absolute_paths()
+        inputs = check_inputs(absolute)
+        check_disk(output, predicted_disk_bytes(absolute, len(inputs.table), inputs.box))
+        return absolute
+
+    return open_run(
+        JOB, prepared, output, detach=detach, json=json, closing=lambda finished: _closing(finished, output)
     )
 
 

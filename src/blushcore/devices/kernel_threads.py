@@ -1,4 +1,4 @@
-"""How many threads compiled kernels run on: as many as torch does.
+"""Where compiled kernels run, and on how many threads: on the processor, on as many as torch does.
 
 Not among the names of the package: importing numba takes as long as importing the rest.
 """
@@ -10,6 +10,11 @@ import torch
 
 _MOST_THREADS: int = numba.get_num_threads()
 """What the pool was made for; only a number up to it can be set."""
+
+
+def has_kernels(device: torch.device) -> bool:
+    """Return whether compiled kernels do the work on `device`; elsewhere plain tensor operations do."""
+    return device.type == "cpu"
 
 
 def use_torch_threads() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from blushcore.devices.kernel_threads import use_torch_threads
+from blushcore.devices import kernel_threads
 from blushcore.optics.ctf_kernels import ctf_values
 from blushcore.optics.ctf_tensor_ops import ctf_by_tensors
 from blushcore.optics.group import OpticsGroup
@@ -46,11 +46,11 @@ def ctf(
     float32 ``(B, P)``, right to 1e-6 or so: the phase is not rounded to float32.
     """
     components = ComponentTerms.of(group, kx, ky, box=box)
-    if kx.device.type != "cpu":
+    if not kernel_threads.has_kernels(kx.device):
         return ctf_by_tensors(components, parameters, kx.device, intact_first_peak=intact_first_peak)
     particles = ParticleTerms.of(parameters)
     out = torch.empty(parameters.count, len(kx), dtype=torch.float32)
-    use_torch_threads()
+    kernel_threads.use_torch_threads()
     ctf_values(
         torch.stack(
             (components.per_defocus, components.per_cosine, components.per_sine, components.rest)

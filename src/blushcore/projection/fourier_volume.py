@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from blushcore.devices.kernel_threads import use_torch_threads
+from blushcore.devices import kernel_threads
 from blushcore.projection import slice_kernels, tensor_ops
 from blushcore.projection.geometry import SlicePoints, checked_rotations
 from blushcore.projection.grid import PaddedGrid, padded_transform, sinc_squared
@@ -141,15 +141,15 @@ class FourierVolume:
         points = SlicePoints.of(plane, self.grid, magnification)
         split = not slices.is_complex()
         parts = slices.view(-1, 2, plane.count) if split else torch.view_as_real(slices)
-        if self.device.type == "cpu":
-            use_torch_threads()
+        if kernel_threads.has_kernels(self.device):
+            kernel_threads.use_torch_threads()
             volume = torch.view_as_real(self.components).numpy()
             fill = slice_kernels.slices_split if split else slice_kernels.slices_complex
             reach = np.float32(self.grid.reach)
             fill(volume, reach, turned.numpy(), points.kx.numpy(), points.ky.numpy(), parts.numpy())
         by_part = parts if split else parts.mT
         inside = by_part[..., : points.count]
-        if self.device.type != "cpu":
+        if not kernel_threads.has_kernels(self.device):
             tensor_ops.slice_into(inside, self.components, self.grid.reach, turned, points.kx, points.ky)
         by_part[..., points.count :] = 0
         if points.outside is not None:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from blushcore.devices.kernel_threads import use_torch_threads
+from blushcore.devices import kernel_threads
 from blushcore.projection import insert_kernels, tensor_ops
 from blushcore.projection.geometry import SlicePoints, checked_rotations
 from blushcore.projection.grid import PaddedGrid
@@ -96,7 +96,7 @@ class SliceSums:
         if points.outside is not None:
             data = data.masked_fill(points.outside, 0)
             weights = weights.masked_fill(points.outside, 0)
-        if self.device.type == "cpu":
+        if kernel_threads.has_kernels(self.device):
             self._insert_compiled(turned, points, data, weights)
         else:
             tensor_ops.insert_from(
@@ -117,7 +117,7 @@ class SliceSums:
         return taken
 
     def _insert_compiled(self, rotations: Tensor, points: SlicePoints, data: Tensor, weights: Tensor) -> None:
-        use_torch_threads()
+        kernel_threads.use_torch_threads()
         planes, rows, columns = self.grid.shape
         reach = np.float32(self.grid.reach)
         kx, ky = points.kx.numpy(), points.ky.numpy()

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
-from blushcore.devices.kernel_threads import use_torch_threads
+from blushcore.devices import kernel_threads
 from blushcore.poses import SymmetryGroup
 from blushcore.projection import PaddedGrid
 from blushcore.reconstruction.half_sums import HalfSums
@@ -28,11 +28,11 @@ def symmetrise(sums: HalfSums, group: SymmetryGroup) -> HalfSums:
     grid, device = sums.grid, sums.data.device
     data, weight = sums.data.clone(), sums.weight.clone()
     radius = grid.padding * (grid.last_shell + 0.5)
-    if device.type == "cpu":
-        use_torch_threads()
+    if kernel_threads.has_kernels(device):
+        kernel_threads.use_torch_threads()
         add_mates(
             torch.view_as_real(sums.data).numpy(),
-            sums.weight.numpy(),
+            sums.weight[..., None].numpy(),
             grid.reach,
             np.float32(radius),
             others.contiguous().numpy(),

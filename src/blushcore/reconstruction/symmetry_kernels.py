@@ -8,6 +8,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from blushcore.projection.trilinear_kernels import part_at, place_of
+
 Array = NDArray[Any]
 
 
@@ -27,7 +29,7 @@ def add_mates(
     Parameters
     ----------
     data, weight
-        float32 ``(z, y, x, 2)`` and ``(z, y, x)``: a half transform with x ≥ 0 and k = 0 at (reach, reach, 0).
+        float32 ``(z, y, x, 2)`` and ``(z, y, x, 1)``: a half transform with x ≥ 0 and k = 0 at (reach, reach, 0).
     radius
         Components beyond it are left as they are.
     operators
@@ -35,7 +37,6 @@ def add_mates(
     planes
         The z planes, in the order in which threads share them out.
     """
-    one = np.float32(1.0)
     middle = np.float32(reach)
     for index in numba.prange(planes.shape[0]):
         plane = planes[index]
@@ -53,51 +54,7 @@ def add_mates(
                 ax, ay, az = operators[g, 0, 0], operators[g, 1, 0], operators[g, 2, 0]
                 for kx in range(count):
                     x, y, z = x0 + ax * kx, y0 + ay * kx, z0 + az * kx
-                    sign = one
-                    if x < 0:
-                        x, y, z, sign = -x, -y, -z, -one
-                    y += middle
-                    z += middle
-                    i, j, k = int(x), int(y), int(z)
-                    fx, fy, fz = x - np.float32(i), y - np.float32(j), z - np.float32(k)
-                    gx = one - fx
-                    w00 = (one - fz) * (one - fy)
-                    w01 = (one - fz) * fy
-                    w10 = fz * (one - fy)
-                    w11 = fz * fy
-                    real = gx * (
-                        w00 * data[k, j, i, 0]
-                        + w01 * data[k, j + 1, i, 0]
-                        + w10 * data[k + 1, j, i, 0]
-                        + w11 * data[k + 1, j + 1, i, 0]
-                    ) + fx * (
-                        w00 * data[k, j, i + 1, 0]
-                        + w01 * data[k, j + 1, i + 1, 0]
-                        + w10 * data[k + 1, j, i + 1, 0]
-                        + w11 * data[k + 1, j + 1, i + 1, 0]
-                    )
-                    imaginary = gx * (
-                        w00 * data[k, j, i, 1]
-                        + w01 * data[k, j + 1, i, 1]
-                        + w10 * data[k + 1, j, i, 1]
-                        + w11 * data[k + 1, j + 1, i, 1]
-                    ) + fx * (
-                        w00 * data[k, j, i + 1, 1]
-                        + w01 * data[k, j + 1, i + 1, 1]
-                        + w10 * data[k + 1, j, i + 1, 1]
-                        + w11 * data[k + 1, j + 1, i + 1, 1]
-                    )
-                    total = gx * (
-                        w00 * weight[k, j, i]
-                        + w01 * weight[k, j + 1, i]
-                        + w10 * weight[k + 1, j, i]
-                        + w11 * weight[k + 1, j + 1, i]
-                    ) + fx * (
-                        w00 * weight[k, j, i + 1]
-                        + w01 * weight[k, j + 1, i + 1]
-                        + w10 * weight[k + 1, j, i + 1]
-                        + w11 * weight[k + 1, j + 1, i + 1]
-                    )
-                    out[plane, row, kx, 0] += real
-                    out[plane, row, kx, 1] += sign * imaginary
-                    out_weight[plane, row, kx] += total
+                    i, j, k, fx, fy, fz, sign = place_of(middle, x, y, z)
+                    out[plane, row, kx, 0] += part_at(data, 0, i, j, k, fx, fy, fz)
+                    out[plane, row, kx, 1] += sign * part_at(data, 1, i, j, k, fx, fy, fz)
+                    out_weight[plane, row, kx] += part_at(weight, 0, i, j, k, fx, fy, fz)

@@ -26,6 +26,7 @@ import torch
 
 from blushcore.inference import ImageModel, LocalSearch, Particles, Sampling, expectation
 from blushcore.inference.coarse import DenseSearch, Weighted
+from blushcore.inference.memory import Workspace
 from blushcore.inference.views import Views
 from blushcore.optics import CtfParameters, OpticsGroup, ctf
 from blushcore.poses import OffsetGrid, OrientationGrid, SymmetryGroup, euler_to_matrix
@@ -150,6 +151,7 @@ def shares(device: str) -> dict[str, float]:
         plane,
         torch.zeros(grid.direction_count, device=problem.device),
         1 << 30,
+        Workspace(problem.device),
     )
     tile = search.images_at_once(len(offsets), 192 << 20)
     _, images = next(problem.batches(np.arange(tile), tile))

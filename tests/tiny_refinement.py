@@ -13,7 +13,7 @@ from blushcore.jobs.refine.parameters import RefineParameters
 from blushcore.optics import CtfParameters, OpticsGroup, ctf
 from blushcore.poses import euler_to_matrix
 from blushcore.projection import FourierVolume
-from blushcore.shells import PlaneComponents, images_from
+from blushcore.shells import PlaneComponents, images_from, transform_images
 from blushcore.volumes import Volume, lowpass, write_map
 from particle_files import stack_bytes
 from relion_projections import Views, blobs
@@ -33,7 +33,8 @@ _rlnAmplitudeContrast #5
 _rlnImagePixelSize #6
 _rlnImageSize #7
 _rlnImageDimensionality #8
-1 opticsGroup1 300 2.7 0.1 {pixel_size} {box} 2
+_rlnCtfDataAreCtfPremultiplied #9
+1 opticsGroup1 300 2.7 0.1 {pixel_size} {box} 2 {premultiplied}
 
 data_particles
 
@@ -84,7 +85,9 @@ class TinySet:
         return RefineParameters(**values)
 
 
-def write_tiny_set(folder: Path, *, count: int = COUNT, noise: float = 1.0, seed: int = 0) -> TinySet:
+def write_tiny_set(
+    folder: Path, *, count: int = COUNT, noise: float = 1.0, seed: int = 0, premultiplied: bool = False
+) -> TinySet:
     """Write stack, STAR file and reference of blobs in random views, with noise of that standard deviation."""
     rng = np.random.default_rng(seed)
     truth = blobs(BOX, rng, count=25)
@@ -99,9 +102,13 @@ def write_tiny_set(folder: Path, *, count: int = COUNT, noise: float = 1.0, seed
     flat = torch.zeros(count, dtype=torch.float64)
     parameters = CtfParameters(defocus[:, 0], defocus[:, 1], defocus[:, 2], flat, flat, flat + 1)
     # An image is moved to where its offset would bring it back from.
-    moved = slices * ctf(group, parameters, plane.kx, plane.ky) * plane.phase_ramps(torch.from_numpy(-offsets))
+    contrast = ctf(group, parameters, plane.kx, plane.ky)
+    moved = slices * contrast * plane.phase_ramps(torch.from_numpy(-offsets))
     images = images_from(moved, plane).numpy()
     images = images / images.std() + noise * rng.normal(size=images.shape)
+    scale = float(1 / images.std())
+    if premultiplied:
+        images = images_from(transform_images(torch.from_numpy(images), plane) * contrast, plane).numpy()
     folder.mkdir(parents=True, exist_ok=True)
     tiny = TinySet(folder, truth, views.angles_deg, offsets)
     tiny.stack.write_bytes(stack_bytes(images.astype(np.float32), pixel_size=PIXEL_SIZE))
@@ -109,9 +116,8 @@ def write_tiny_set(folder: Path, *, count: int = COUNT, noise: float = 1.0, seed
         f"{i + 1:06d}@particles.mrcs mic{i % 3}.mrc 1 {u:.2f} {v:.2f} {angle:.2f}"
         for i, (u, v, angle) in enumerate(views.defocus)
     ]
-    head = _HEAD.format(pixel_size=PIXEL_SIZE, box=BOX)
+    head = _HEAD.format(pixel_size=PIXEL_SIZE, box=BOX, premultiplied=int(premultiplied))
     tiny.star.write_text(head + "\n".join(rows) + "\n")
-    scale = float(1 / images.std())
     reference = lowpass(torch.from_numpy(truth * scale), 15.0, PIXEL_SIZE).numpy()
     write_map(tiny.reference, Volume(np.ascontiguousarray(reference, np.float32), (PIXEL_SIZE,) * 3))
     return tiny

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from brute_force import log_weights
+from inference_problem import BOX, DIAMETER, PIXEL_SIZE, blobs, make_problem
 
 from blushcore.inference import Sampling, circular_mask, expectation
 from blushcore.inference.images import prepare_images
@@ -16,7 +17,6 @@ from blushcore.optics import ctf
 from blushcore.poses import OffsetGrid, OrientationGrid, SymmetryGroup, euler_to_matrix
 from blushcore.projection import FourierVolume, SliceSums
 from blushcore.shells import PlaneComponents
-from conftest import BOX, DIAMETER, PIXEL_SIZE, blobs, make_problem
 
 SIZE = 20
 SHARES = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from brute_force import kept, log_weights
+from inference_problem import BOX, DIAMETER, PIXEL_SIZE, make_problem
 
 from blushcore.inference import LocalSearch, MemoryPlan, Sampling, circular_mask, expectation
 from blushcore.inference.images import prepare_images
@@ -15,7 +16,6 @@ from blushcore.optics import ctf
 from blushcore.poses import OffsetGrid, OrientationGrid, SymmetryGroup, angular_distance_deg, euler_to_matrix
 from blushcore.projection import FourierVolume, SliceSums
 from blushcore.shells import PlaneComponents
-from conftest import BOX, DIAMETER, PIXEL_SIZE, make_problem
 
 SIZE = 20
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from inference_problem import BOX, PIXEL_SIZE, make_problem
 
 from blushcore.inference import NoiseEstimate, circular_mask, estimate_accuracy
 from blushcore.inference.images import apply_mask, prepare_images, shift_whole_pixels
 from blushcore.inference.noise import noise_images
 from blushcore.shells import PlaneComponents, transform_images
-from conftest import BOX, PIXEL_SIZE, make_problem
 
 
 def test_whole_pixel_shifts_bring_in_zeros():

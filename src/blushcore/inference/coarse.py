@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from blushcore.inference.memory import Workspace
 from blushcore.inference.poses_kept import PosePairs
 from blushcore.inference.significance import dense_significant
 from blushcore.inference.views import Views
@@ -62,6 +63,8 @@ class DenseSearch:
         Log-prior of each direction of each class, float32 ``(K · D,)``.
     slice_bytes
         Slices are made once and kept if they take no more than this, and made in pieces of that size otherwise.
+    workspace
+        For the products.
     magnification
         As for slices.
     """
@@ -72,9 +75,10 @@ class DenseSearch:
         plane: PlaneComponents,
         log_direction: Tensor,
         slice_bytes: int,
+        workspace: Workspace,
         magnification: Tensor | None = None,
     ) -> None:
-        self._views, self.plane = views, plane
+        self._views, self.plane, self._workspace = views, plane, workspace
         self._magnification = magnification
         self._half = views.psi_count // 2
         self._columns = views.direction_count * self._half
@@ -107,14 +111,15 @@ class DenseSearch:
         images, offsets, count = len(weighted.images), len(ramps), self.plane.count
         shifted = (weighted.images[:, None] * ramps).reshape(images * offsets, count)
         parts = shifted.real.contiguous(), shifted.imag.contiguous()
-        products = torch.empty(2, images * offsets, self._columns, device=shifted.device)
+        products = self._workspace.floats(2, images * offsets, self._columns)
         halves = torch.empty(images, self._columns, device=shifted.device)
+        half_powers = 0.5 * weighted.powers
         first = 0
         for slices, power in self._slices():
             here = slice(first, first + len(slices))
             for which, of_slices in enumerate((slices[:, :count], slices[:, count:])):
                 torch.mm(parts[which], of_slices.T, out=products[which, :, here])
-            halves[:, here] = 0.5 * (weighted.powers @ power.T)
+            torch.mm(half_powers, power.T, out=halves[:, here])
             first += len(slices)
         shape = (images, offsets, self._columns)
         return dense_significant(
@@ -137,7 +142,8 @@ class DenseSearch:
         for columns in torch.split(torch.arange(self._columns, device=self._views.device), self._at_once):
             orientations = columns // self._half * self._views.psi_count + columns % self._half
             slices = self._views.slices_real(orientations, 0, self.plane, magnification=self._magnification)
-            power = slices[:, :count].square() + slices[:, count:].square()
+            power = slices[:, :count].square()
+            power.addcmul_(slices[:, count:], slices[:, count:])
             if self._at_once == self._columns:
                 self._kept = slices, power
             yield slices, power

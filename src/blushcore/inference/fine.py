@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from blushcore.inference.coarse import Weighted
+from blushcore.inference.memory import Workspace
 from blushcore.inference.poses_kept import PosesToCompare
 from blushcore.inference.runs import slices_of_runs
 from blushcore.inference.views import Views
@@ -23,6 +24,7 @@ def compare(
     ramps: Tensor,
     *,
     slice_bytes: int,
+    workspace: Workspace,
     correlate: bool = False,
     magnification: Tensor | None = None,
 ) -> Tensor:
@@ -40,6 +42,8 @@ def compare(
         Phase ramps of all offsets, complex64 ``(T, P)``.
     slice_bytes
         Memory for slices at one time.
+    workspace
+        For what is returned.
     correlate
         Return normalised correlations instead, not divided by the image's own norm.
     magnification
@@ -49,7 +53,7 @@ def compare(
     -------
     Float32, flat: each image's table (orientations × offsets) one after the other, as ``poses.value_start``.
     """
-    values = torch.empty(int(poses.value_start[-1]), device=weighted.images.device)
+    values = workspace.floats(int(poses.value_start[-1]))
     last, shifted = -1, torch.empty(0)
     for run, slices, halves in slices_of_runs(views, plane, poses, weighted.powers, slice_bytes, magnification):
         for piece in run.pieces:

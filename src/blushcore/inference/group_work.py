@@ -12,7 +12,7 @@ from blushcore.inference.fine import compare
 from blushcore.inference.fixed import add_fixed, images_at_once
 from blushcore.inference.images import PreparedImages, circular_mask, prepare_images
 from blushcore.inference.local import local_significant, pose_order
-from blushcore.inference.memory import MemoryPlan
+from blushcore.inference.memory import MemoryPlan, Workspace
 from blushcore.inference.model import ImageModel, Particles, Sampling
 from blushcore.inference.noise import noise_images
 from blushcore.inference.notes import ModelledTile, note_fixed, note_poses, note_residuals
@@ -70,6 +70,7 @@ class GroupWork:
         log_class = torch.zeros(views.classes) if model.log_class is None else model.log_class
         self.log_class = log_class.float().to(device)
         self.dense: DenseSearch | None = None
+        self.workspace = Workspace(device)
         self.tile = _LOCAL_TILE
         if sampling.keeps is not None:
             offsets = len(self.fine_offsets) if sampling.keeps == "orientation" else 1
@@ -80,7 +81,12 @@ class GroupWork:
             if log_direction is None:
                 log_direction = self.log_class.repeat_interleave(sampling.orientations.direction_count)
             self.dense = DenseSearch(
-                views, self.coarse, log_direction.float().to(device), memory.slices, self.magnification
+                views,
+                self.coarse,
+                log_direction.float().to(device),
+                memory.slices,
+                self.workspace,
+                self.magnification,
             )
             at_once = self.dense.images_at_once(len(self.coarse_offsets), memory.products)
             self.tile = min(_LARGEST_TILE, at_once)
@@ -103,9 +109,7 @@ class GroupWork:
         shifts = particles.offsets_px[at].round()
         noise = None
         if model.fill_with_noise:
-            noise = noise_images(self.variance, self.optics.box, particles.rows[at.numpy()], self.seed).to(
-                device
-            )
+            noise = self._noise(at).to(device)
         prepared = prepare_images(
             images,
             self.plane,
@@ -136,6 +140,7 @@ class GroupWork:
                 weighted.part(first, last),
                 self.fine_ramps,
                 slice_bytes=self.memory.slices,
+                workspace=self.workspace,
                 correlate=sampling.first_iteration_cc,
                 magnification=self.magnification,
             )
@@ -187,6 +192,15 @@ class GroupWork:
             return tile, Weighted(prepared.masked * scale, power)
         return tile, Weighted(prepared.masked * images.factor, images.power)
 
+    def _noise(self, at: Tensor) -> Tensor:
+        """Return images of the noise that images of particles `at` have, ``(B, n, n)``."""
+        box, rows = self.optics.box, self.particles.rows[at.numpy()]
+        contrast = None
+        if self.optics.ctf_premultiplied:
+            everything = PlaneComponents.of(box)
+            contrast = ctf(self.optics, self.particles.ctf.take(at), everything.kx, everything.ky)
+        return noise_images(self.variance, box, rows, self.seed, contrast)
+
     def _ctf_square(self, parameters: CtfParameters) -> Tensor:
         """Return the mean of CTF² over each shell of the box, float64 ``(B, n // 2 + 1)``."""
         everything = PlaneComponents.of(self.optics.box, device=self.views.device)
@@ -216,6 +230,7 @@ class GroupWork:
             self.particles.angles_deg[at],
             self.log_class,
             slice_bytes=self.memory.slices,
+            workspace=self.workspace,
             magnification=self.magnification,
         )
 

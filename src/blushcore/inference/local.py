@@ -10,6 +10,7 @@ from torch import Tensor
 
 from blushcore.inference.coarse import Weighted
 from blushcore.inference.fine import compare
+from blushcore.inference.memory import Workspace
 from blushcore.inference.model import Sampling
 from blushcore.inference.poses_kept import PosePairs, PosesToCompare, starts
 from blushcore.inference.significance import ragged_significant
@@ -45,6 +46,7 @@ def local_significant(
     log_class: Tensor,
     *,
     slice_bytes: int,
+    workspace: Workspace,
     magnification: Tensor | None = None,
 ) -> PosePairs:
     """Return the poses near each particle's last that together make up most of its posterior.
@@ -65,6 +67,8 @@ def local_significant(
         Log-prior of each class, float32 ``(K,)``.
     slice_bytes
         Memory for slices at one time.
+    workspace
+        For the log-likelihoods.
     magnification
         As for slices.
     """
@@ -85,6 +89,7 @@ def local_significant(
         weighted,
         ramps,
         slice_bytes=slice_bytes,
+        workspace=workspace,
         correlate=sampling.first_iteration_cc,
         magnification=magnification,
     )

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+
+import torch
+from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -22,3 +26,27 @@ class MemoryPlan:
 
 
 USUAL_MEMORY = MemoryPlan()
+
+
+class Workspace:
+    """Memory for large intermediate results, used again and again.
+
+    What the system hands out anew it hands out page by page, at the first touch: of products of a hundred
+    megabytes that takes as long as computing them.
+
+    Parameters
+    ----------
+    device
+        Where it is.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._memory = torch.empty(0, device=device)
+
+    def floats(self, *shape: int) -> Tensor:
+        """Return an uninitialised float32 tensor; what it gave before is no longer of use."""
+        count = math.prod(shape)
+        if count > len(self._memory):
+            self._memory = torch.empty(0, device=self._memory.device)  # never both at once
+            self._memory = torch.empty(count, device=self._memory.device)
+        return self._memory[:count].view(shape)

@@ -16,7 +16,8 @@ IMAGES_FOR_FIRST_ESTIMATE = 1000
 class NoiseEstimate:
     """σ²(s) before any model is known: mean ½|F|² of the images, less ½|F|² of their mean.
 
-    The mean of many images in random orientations holds the average particle, which is no noise.
+    The mean of many images in random orientations holds the average particle, which is no noise. Where images
+    were multiplied by their CTF, so was their noise: what is left is divided by the mean of CTF².
 
     Parameters
     ----------
@@ -24,20 +25,27 @@ class NoiseEstimate:
         Box size in pixels.
     mask
         From `circular_mask`, ``(n, n)``: images are masked as for the comparison.
+
+    Attributes
+    ----------
+    plane
+        The components that are looked at: all of the box.
     """
 
     def __init__(self, n: int, mask: Tensor) -> None:
-        self._plane = PlaneComponents.of(n, device=mask.device)
+        self.plane = PlaneComponents.of(n, device=mask.device)
         self._mask = mask
-        self._power = torch.zeros(self._plane.count, dtype=torch.float64, device=mask.device)
-        self._sum = torch.zeros(self._plane.count, dtype=torch.complex128, device=mask.device)
+        self._power = torch.zeros(self.plane.count, dtype=torch.float64, device=mask.device)
+        self._sum = torch.zeros(self.plane.count, dtype=torch.complex128, device=mask.device)
+        self._share = torch.zeros(self.plane.count, dtype=torch.float64, device=mask.device)
         self._images = 0
 
-    def add(self, images: Tensor) -> None:
-        """Add images ``(B, n, n)``."""
-        transforms = transform_images(apply_mask(images, self._mask), self._plane)
+    def add(self, images: Tensor, multiplied_by: Tensor | None = None) -> None:
+        """Add images ``(B, n, n)``, and the CTFs ``(B, P)`` that they were multiplied by if they were."""
+        transforms = transform_images(apply_mask(images, self._mask), self.plane)
         self._power += transforms.abs().square().double().sum(0)
         self._sum += transforms.sum(0)
+        self._share += len(images) if multiplied_by is None else multiplied_by.double().square().sum(0)
         self._images += len(images)
 
     def variance(self) -> Tensor:
@@ -45,11 +53,10 @@ class NoiseEstimate:
 
         A shell in which it would not be positive takes the last positive one before it.
         """
-        plane, n = self._plane, self._plane.n
-        counts = plane.shell_counts().clamp(min=1)
-        power = plane.shell_sums(self._power) / counts / max(1, self._images)
-        mean = plane.shell_sums((self._sum / max(1, self._images)).abs().square()) / counts
-        variance = (0.5 * (power - mean))[: n // 2 + 1].cpu()
+        plane, n = self.plane, self.plane.n
+        of_mean = self._sum.abs().square() / max(1, self._images)
+        share = plane.shell_sums(self._share).clamp(min=1e-30)
+        variance = (0.5 * plane.shell_sums(self._power - of_mean) / share)[: n // 2 + 1].cpu()
         if len(variance) < n // 2 + 1:
             variance = torch.cat((variance, variance[-1:].expand(n // 2 + 1 - len(variance))))
         variance[0] = variance[1]
@@ -59,10 +66,17 @@ class NoiseEstimate:
         return variance
 
 
-def noise_images(variance: Tensor, n: int, rows: NDArray[np.int64], seed: int) -> Tensor:
-    """Return Gaussian noise of spectrum σ²(s), float32 ``(B, n, n)``; each depends on its row and the seed."""
+def noise_images(
+    variance: Tensor, n: int, rows: NDArray[np.int64], seed: int, multiplied_by: Tensor | None = None
+) -> Tensor:
+    """Return Gaussian noise of spectrum σ²(s), float32 ``(B, n, n)``; each depends on its row and the seed.
+
+    `multiplied_by` are the CTFs ``(B, P)`` of images that were multiplied by them, over the whole box.
+    """
     plane = PlaneComponents.of(n)
     spread = variance[plane.shell.clamp(max=len(variance) - 1)].sqrt().float()
+    if multiplied_by is not None:
+        spread = spread * multiplied_by.cpu()
     parts = []
     for row in rows:
         generator = torch.Generator().manual_seed((seed * 1_000_003 + int(row)) % 2**63)

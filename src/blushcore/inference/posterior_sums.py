@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from blushcore.devices.kernel_threads import use_torch_threads
+from blushcore.devices import kernel_threads
 from blushcore.inference import ragged_kernels
 from blushcore.inference.poses_kept import PosesToCompare
 from blushcore.inference.posterior import Posterior
@@ -173,11 +173,11 @@ def _add_moved(
     slices: Tensor, rows: Tensor, moved: Tensor, unmasked: Tensor, masked: Tensor, data: Tensor, cross: Tensor
 ) -> None:
     """See `ragged_kernels.add_moved`; `cross` is ``(P,)``."""
-    if slices.device.type != "cpu":
+    if not kernel_threads.has_kernels(slices.device):
         add_moved_on_device(slices, rows, moved, unmasked, masked, data, cross)
         return
     parts = torch.zeros(_PARTS, len(cross))
-    use_torch_threads()
+    kernel_threads.use_torch_threads()
     ragged_kernels.add_moved(
         slices.numpy(),
         rows.numpy(),

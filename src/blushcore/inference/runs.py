@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from blushcore.devices.kernel_threads import use_torch_threads
+from blushcore.devices import kernel_threads
 from blushcore.inference import ragged_kernels
 from blushcore.inference.poses_kept import PosesToCompare
 from blushcore.inference.views import Views
@@ -151,10 +151,10 @@ def _runs(block: Tensor, poses: PosesToCompare, most_rows: int) -> Iterator[Run]
 
 def _half_power(slices: Tensor, image_of_row: Tensor, powers: Tensor) -> Tensor:
     """Return half the power of slices ``(R, 2P)`` as the images see it, ``(R,)``."""
-    if slices.device.type != "cpu":
+    if not kernel_threads.has_kernels(slices.device):
         return half_power_on_device(slices, image_of_row, powers)
     halves = torch.empty(len(slices))
-    use_torch_threads()
+    kernel_threads.use_torch_threads()
     ragged_kernels.half_power(slices.numpy(), image_of_row.numpy(), powers.numpy(), halves.numpy())
     return halves
 
@@ -168,11 +168,11 @@ def _gather_with_power(
     slices: Tensor, rows: Tensor, image_of_row: Tensor, powers: Tensor, gathered: Tensor
 ) -> Tensor:
     """Copy rows of `slices` ``(K, 2P)``; return half their power as the images see it."""
-    if slices.device.type != "cpu":
+    if not kernel_threads.has_kernels(slices.device):
         torch.index_select(slices, 0, rows, out=gathered)
         return half_power_on_device(gathered, image_of_row, powers)
     halves = torch.empty(len(rows))
-    use_torch_threads()
+    kernel_threads.use_torch_threads()
     ragged_kernels.gather_with_power(
         slices.numpy(), rows.numpy(), image_of_row.numpy(), powers.numpy(), gathered.numpy(), halves.numpy()
     )

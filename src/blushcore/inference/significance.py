@@ -12,12 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from blushcore.devices import kernel_threads
 from blushcore.inference import significance_kernels
 from blushcore.inference.poses_kept import PosePairs, starts
 from blushcore.inference.significance_kernels import BINS, REACH
 
 # Types of compiled functions know no starred arguments.
-dense_thresholds: Any = significance_kernels.dense_thresholds
 dense_marks: Any = significance_kernels.dense_marks
 dense_pairs: Any = significance_kernels.dense_pairs
 
@@ -58,12 +58,17 @@ def dense_significant(
     orientation_marks = torch.zeros(images, 2 * columns, dtype=torch.bool, device=device)
     offset_marks = torch.zeros(images, offsets, dtype=torch.bool, device=device)
     inputs = (real, imaginary, halves, log_column, log_offset)
-    if device.type == "cpu":
+    if kernel_threads.has_kernels(device):
         arrays = _arrays(*inputs)
         threshold = torch.empty(images)
-        dense_thresholds(*arrays, fraction, correlate, threshold.numpy())
         dense_marks(
-            *arrays, threshold.numpy(), correlate, half, orientation_marks.numpy(), offset_marks.numpy()
+            *arrays,
+            fraction,
+            correlate,
+            half,
+            threshold.numpy(),
+            orientation_marks.numpy(),
+            offset_marks.numpy(),
         )
         lists = _lists(orientation_marks, offset_marks)
         pairs = torch.zeros(int(lists[-1][-1]), dtype=torch.bool)
@@ -130,16 +135,18 @@ def ragged_significant(values: Tensor, start: Tensor, fraction: float, *, only_b
 
     Image b has those from ``start[b]`` to ``start[b + 1]``.
     """
-    if values.device.type == "cpu":
+    if kernel_threads.has_kernels(values.device):
         marks = torch.zeros(len(values), dtype=torch.bool)
         significance_kernels.ragged_significant(
             values.numpy(), start.numpy(), fraction, only_best, marks.numpy()
         )
         return marks
-    parts = []
+    parts = [values[:0] > 0]
     for part in values.tensor_split(start[1:-1]):
+        if len(part) == 0:
+            continue
         cut = part.amax() if only_best else _cuts(part[None], fraction)[0]
-        parts.append(part >= cut)
+        parts.append((part >= cut) & (part > -torch.inf))
     return torch.cat(parts)
 
 

@@ -17,57 +17,36 @@ REACH = 28.0
 """Log-weights this far below an image's best are nothing: millions of them sum to less than 1e-6 of it."""
 BINS = 4096
 _PER_BIN = BINS / REACH
+_BLOCK = 256
+"""Neighbouring slices whose highest weight is kept: what is far below the best is passed over by blocks."""
+_ROUNDING = np.float32(1e-6)
+"""Of a log-weight, relative: it may be computed in another order from one place to the next."""
 
 
-@numba.njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
-def dense_thresholds(
-    real: Array,
-    imaginary: Array,
-    halves: Array,
-    log_column: Array,
-    log_offset: Array,
-    fraction: float,
-    correlate: bool,
-    threshold: Array,
-) -> None:
-    """Set, for each image, the log-weight from which on poses count.
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
+def _highest(real: Array, imaginary: Array, of_column: Array, correlate: bool, values: Array) -> np.float32:
+    """Return the highest log-weight of a block of slices; `values`, float32 ``(_BLOCK,)``, is overwritten.
 
-    The log-weight of an offset t and a slice h is ``real + imaginary − halves + priors``; with ``− imaginary``
-    it is that of the slice turned by 180° in its plane.
-
-    real, imaginary: float32 (B, T, H); halves (B, H), half the slices' power; log_column (H,);
-    log_offset (B, T).
-    With `correlate` it is ``(real ± imaginary) / √(2 halves)``, and only the best counts.
+    A running maximum would be computed value by value; maxima of halves are vectorised.
     """
-    images, offsets, columns = real.shape
-    for b in numba.prange(images):
-        high = np.float32(-np.inf)
-        if correlate:
-            for t in range(offsets):
-                for h in range(columns):
-                    scale = np.float32(1) / math.sqrt(np.float32(2) * halves[b, h] + np.float32(1e-30))
-                    high = max(high, scale * (real[b, t, h] + abs(imaginary[b, t, h])))
-            threshold[b] = high - abs(high) * np.float32(1e-6)  # rounding may differ between the passes
-            continue
-        for t in range(offsets):
-            high_here = np.float32(-np.inf)
-            for h in range(columns):
-                value = real[b, t, h] + abs(imaginary[b, t, h]) - halves[b, h] + log_column[h]
-                high_here = max(high_here, value)
-            high = max(high, high_here + log_offset[b, t])
-        sums = np.zeros(BINS + 1)
-        for t in range(offsets):
-            plus = log_offset[b, t] - high
-            if not plus > -np.inf:
-                continue
-            for h in range(columns):
-                common = real[b, t, h] - halves[b, h] + log_column[h] + plus
-                part = imaginary[b, t, h]
-                if common + abs(part) > -REACH:
-                    for value in (common + part, common - part):
-                        if value > -REACH:
-                            sums[max(0, int(-value * _PER_BIN))] += math.exp(value)
-        threshold[b] = high + _cut(sums, fraction)
+    count = len(real)
+    if correlate:
+        for h in range(count):
+            values[h] = of_column[h] * (real[h] + abs(imaginary[h]))
+    else:
+        for h in range(count):
+            values[h] = of_column[h] + (real[h] + abs(imaginary[h]))
+    values[count:] = -np.inf
+    width = _BLOCK // 2
+    while width >= 8:
+        for h in range(width):
+            one, other = values[h], values[h + width]
+            values[h] = one if one > other else other
+        width //= 2
+    high: np.float32 = values[0]
+    for h in range(1, 8):
+        high = max(high, values[h])
+    return high
 
 
 @numba.njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
@@ -77,38 +56,100 @@ def dense_marks(
     halves: Array,
     log_column: Array,
     log_offset: Array,
-    threshold: Array,
+    fraction: float,
     correlate: bool,
     half: int,
+    threshold: Array,
     orientation_marks: Array,
     offset_marks: Array,
 ) -> None:
-    """Mark the orientations ``(B, O)`` and offsets ``(B, T)`` that have a weight from the threshold on.
+    """Find, for each image, the log-weight from which on poses count, and mark what has such a weight.
 
-    `half` is half the number of in-plane angles: slice h is of orientation ``h // half · 2 half + h % half``.
+    The log-weight of an offset t and a slice h is ``real + imaginary − halves + priors``; with ``− imaginary``
+    it is that of the slice turned by 180° in its plane. With `correlate` it is ``(real ± imaginary) /
+    √(2 halves)``, and only the best counts. An image is read from memory once: what follows on that looks only
+    at blocks of slices that hold something of weight.
+
+    Parameters
+    ----------
+    real, imaginary
+        float32 ``(B, T, H)``.
+    halves
+        Half the slices' power, ``(B, H)``.
+    log_column, log_offset
+        Priors, ``(H,)`` and ``(B, T)``.
+    half
+        Half the number of in-plane angles: slice h is of orientation ``h // half · 2 half + h % half``.
+    threshold
+        Set: ``(B,)``.
+    orientation_marks, offset_marks
+        Set where something counts: bool ``(B, O)`` and ``(B, T)``.
     """
     images, offsets, columns = real.shape
+    blocks = (columns + _BLOCK - 1) // _BLOCK
     for b in numba.prange(images):
+        of_column = np.empty(columns, np.float32)
+        for h in range(columns):
+            of_column[h] = _of_column(halves[b, h], log_column[h], correlate)
+        values = np.empty(_BLOCK, np.float32)
+        highest = np.empty((offsets, blocks), np.float32)
+        high = np.float32(-np.inf)
         for t in range(offsets):
-            cut = threshold[b] - log_offset[b, t]
-            for h in range(columns):
-                if correlate:
-                    scale = np.float32(1) / math.sqrt(np.float32(2) * halves[b, h] + np.float32(1e-30))
-                    first = scale * (real[b, t, h] + imaginary[b, t, h])
-                    second = scale * (real[b, t, h] - imaginary[b, t, h])
-                    limit = threshold[b]
-                else:
-                    common = real[b, t, h] - halves[b, h] + log_column[h]
-                    first = common + imaginary[b, t, h]
-                    second = common - imaginary[b, t, h]
-                    limit = cut
-                if max(first, second) >= limit:
-                    o = h // half * (2 * half) + h % half
-                    offset_marks[b, t] = True
-                    if first >= limit:
-                        orientation_marks[b, o] = True
-                    if second >= limit:
-                        orientation_marks[b, o + half] = True
+            plus = np.float32(0) if correlate else log_offset[b, t]
+            for i in range(blocks):
+                some = slice(i * _BLOCK, min((i + 1) * _BLOCK, columns))
+                highest[t, i] = plus + _highest(
+                    real[b, t, some], imaginary[b, t, some], of_column[some], correlate, values
+                )
+                high = max(high, highest[t, i])
+        below = np.float32(0)
+        if not correlate:
+            sums = np.zeros(BINS + 1)
+            for t in range(offsets):
+                plus = log_offset[b, t] - high
+                for i in range(blocks):
+                    if not highest[t, i] - high > -REACH:
+                        continue
+                    for h in range(i * _BLOCK, min((i + 1) * _BLOCK, columns)):
+                        common = of_column[h] + real[b, t, h] + plus
+                        part = imaginary[b, t, h]
+                        if common + abs(part) > -REACH:
+                            for value in (common + part, common - part):
+                                if value > -REACH:
+                                    sums[max(0, int(-value * _PER_BIN))] += math.exp(value)
+            below = np.float32(_cut(sums, fraction))
+        cut = high + below - abs(high) * _ROUNDING
+        threshold[b] = cut
+        for t in range(offsets):
+            limit = cut if correlate else cut - log_offset[b, t]
+            for i in range(blocks):
+                if highest[t, i] < cut - abs(high) * _ROUNDING:
+                    continue
+                for h in range(i * _BLOCK, min((i + 1) * _BLOCK, columns)):
+                    first = _weight(real[b, t, h], imaginary[b, t, h], of_column[h], correlate)
+                    second = _weight(real[b, t, h], -imaginary[b, t, h], of_column[h], correlate)
+                    if max(first, second) >= limit:
+                        o = h // half * (2 * half) + h % half
+                        offset_marks[b, t] = True
+                        if first >= limit:
+                            orientation_marks[b, o] = True
+                        if second >= limit:
+                            orientation_marks[b, o + half] = True
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
+def _of_column(half_power: np.float32, log_prior: np.float32, correlate: bool) -> np.float32:
+    """Return what belongs to a slice, whatever the offset: a factor with `correlate`, else a summand."""
+    if correlate:
+        return np.float32(1) / math.sqrt(np.float32(2) * half_power + np.float32(1e-30))
+    return log_prior - half_power
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
+def _weight(real: np.float32, imaginary: np.float32, of_column: np.float32, correlate: bool) -> np.float32:
+    """Return the log-weight of a slice but for the offset's prior, or its correlation."""
+    both = real + imaginary
+    return of_column * both if correlate else of_column + both
 
 
 @numba.njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
@@ -136,14 +177,11 @@ def dense_pairs(
             psi = o % (2 * half)
             h = o // (2 * half) * half + psi % half
             sign = np.float32(1) if psi < half else np.float32(-1)
+            of_column = _of_column(halves[b, h], log_column[h], correlate)
             for j in range(offset_start[b], offset_start[b + 1]):
                 t = offset_list[j]
-                if correlate:
-                    scale = np.float32(1) / math.sqrt(np.float32(2) * halves[b, h] + np.float32(1e-30))
-                    pairs[place] = scale * (real[b, t, h] + sign * imaginary[b, t, h]) >= threshold[b]
-                else:
-                    common = real[b, t, h] - halves[b, h] + log_column[h]
-                    pairs[place] = common + sign * imaginary[b, t, h] >= threshold[b] - log_offset[b, t]
+                limit = threshold[b] if correlate else threshold[b] - log_offset[b, t]
+                pairs[place] = _weight(real[b, t, h], sign * imaginary[b, t, h], of_column, correlate) >= limit
                 place += 1
 
 

@@ -19,6 +19,7 @@ from blushcore.jobs.classify import preflight as classify
 from blushcore.jobs.classify.parameters import ClassifyParameters
 from blushcore.jobs.refine import preflight as refine
 from blushcore.jobs.refine.duration import predicted_seconds
+from blushcore.jobs.refine.memory_need import Need
 from blushcore.jobs.refine.parameters import RefineParameters
 from blushcore.jobs.refine.preflight import check_disk
 from blushcore.jobs.simulate import (
@@ -70,24 +71,26 @@ def check_refinement(request: CheckRefinement) -> RefinementChecked:
     )
 
 
-def _refinement(request: CheckRefinement) -> tuple[refine.Inputs, refine.Need, int, tuple[float, float] | None]:
+def _refinement(request: CheckRefinement) -> tuple[refine.Inputs, Need, int, tuple[float, float] | None]:
     """Return what a refinement reads, the memory and disk (bytes) and the time (s) that it needs."""
     params = RefineParameters.parse(request.parameters, "The refinement")
     inputs = refine.check_inputs(params)
     kept = inputs.reader.kept_bytes
-    need = refine.predicted_need(params, inputs.box, inputs.voxel_size, inputs.device, kept)
+    images = len(inputs.table)
+    need = refine.predicted_need(params, inputs.box, inputs.voxel_size, inputs.device, images, kept)
     disk = refine.predicted_disk_bytes(params, len(inputs.table), inputs.box)
     return inputs, need, disk, predicted_seconds(params, inputs)
 
 
 def _classification(
     request: CheckRefinement,
-) -> tuple[refine.Inputs, refine.Need, int, tuple[float, float] | None]:
+) -> tuple[refine.Inputs, Need, int, tuple[float, float] | None]:
     """Return what a classification reads, and the memory and disk (bytes) that it needs."""
     params = ClassifyParameters.parse(request.parameters, "The classification")
     inputs = classify.check_inputs(params)
     kept = inputs.reader.kept_bytes
-    need = classify.predicted_need(params, inputs.box, inputs.voxel_size, inputs.device, kept)
+    images = len(inputs.table)
+    need = classify.predicted_need(params, inputs.box, inputs.voxel_size, inputs.device, images, kept)
     return inputs, need, classify.predicted_disk_bytes(params, len(inputs.table), inputs.box), None
 
 

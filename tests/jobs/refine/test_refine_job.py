@@ -133,6 +133,17 @@ def test_the_map_resembles_the_truth_and_the_poses_are_found(tiny, whole):
     assert np.median(np.hypot(*(found - tiny.offsets_px).T)) < 0.6
 
 
+def test_images_multiplied_by_their_ctf_are_refined_as_well(tiny, whole, tmp_path):
+    other = write_tiny_set(tmp_path, premultiplied=True)
+    events = events_of(other.parameters(max_iterations=3))
+    assert fsc(final_maps(events)["map"], tiny.truth)[1:6].min() > 0.8
+    # Where there is little signal, the first noise is that of the images before the product.
+    found, before = (
+        of(IterationDone, each)[0].state.arrays["half1.noise_variance0"][7:] for each in (events, whole)
+    )
+    assert found == pytest.approx(before, rel=0.25)
+
+
 def test_a_refinement_goes_on_from_any_iteration_as_if_nothing_had_been(tiny, whole):
     expected = final_maps(whole)
     for start in of(IterationDone, whole)[1:4:2]:

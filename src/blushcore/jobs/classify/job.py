@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
+from blushcore.denoiser.finetuned import warning_for_particles
 from blushcore.devices import describe_device
 from blushcore.jobs.classify import reports
 from blushcore.jobs.classify.loop import Classification
@@ -37,7 +38,7 @@ def classify(params: ClassifyParameters, control: Control, state: JobState | Non
     processes = communicator()
     params, state = processes.share((params, state))
     inputs = check_inputs(params.replace(device=processes.device_name(params.device)))
-    restored = None if state is None else ClassifyState.from_job_state(state, inputs.table)
+    restored = None if state is None else ClassifyState.from_job_state(state, inputs.table, inputs.weights)
     yield Started(
         job=JOB.name,
         parameters=params.model_dump(mode="json"),
@@ -54,7 +55,7 @@ def classify(params: ClassifyParameters, control: Control, state: JobState | Non
         yield IterationDone(
             iteration=0,
             artefacts=reports.first_artefacts(current, inputs, params),
-            state=current.to_job_state(inputs.table),
+            state=current.to_job_state(inputs.table, inputs.weights),
         )
     else:
         current = restored
@@ -73,7 +74,7 @@ def classify(params: ClassifyParameters, control: Control, state: JobState | Non
             iteration=after.iteration,
             figures={**reports.figures_of(done, classification, why), "alignment": params.alignment},
             artefacts=reports.iteration_artefacts(done, classification, params, project),
-            state=after.to_job_state(inputs.table),
+            state=after.to_job_state(inputs.table, inputs.weights),
         )
         scales = (after.model.group_scale,)
         for text in implausible_values(after.poses.norm, scales, inputs.table.group_names):
@@ -108,7 +109,7 @@ def _told_before(inputs: ClassifyInputs, params: ClassifyParameters) -> Iterator
         f"classes, {begin}; alignment {params.alignment}; optics groups: {len(table.optics)}; groups of one "
         f"scale: {len(table.group_names)}; symmetry {inputs.symmetry.name}."
     )
-    need = predicted_need(params, box, inputs.voxel_size, inputs.device, inputs.reader.kept_bytes)
+    need = predicted_need(params, box, inputs.voxel_size, inputs.device, len(table), inputs.reader.kept_bytes)
     on_device = f", {need.device / _GIB:.1f} GiB on {inputs.device}" if need.device else ""
     images = "images are kept in memory" if need.images else "images are read again in each iteration"
     yield Message(
@@ -118,6 +119,8 @@ def _told_before(inputs: ClassifyInputs, params: ClassifyParameters) -> Iterator
     if inputs.weights is not None:
         name, sha256 = inputs.weights.name, inputs.weights.sha256
         yield Message(text=f"The prior is Blush with the weights {name} (sha256 {sha256[:12]}).")
+        if text := warning_for_particles(inputs.weights):
+            yield Message(text=text, level="warning")
     for text in inputs.warnings:
         yield Message(text=text, level="warning")
 

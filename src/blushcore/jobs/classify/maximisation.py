@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from blushcore.inference import ExpectationSums
 from blushcore.jobs.classify.parameters import ClassifyParameters
 from blushcore.jobs.classify.preflight import ClassifyInputs
+from blushcore.jobs.refine.map_curves import MapCurves
 from blushcore.jobs.refine.maximisation import Map, as_reference, coverage, denoising_seconds
 from blushcore.jobs.refine.schedule import shell_at
-from blushcore.jobs.refine.star_files import MapCurves
 from blushcore.projection import FourierVolume
 from blushcore.reconstruction import (
     HalfSums,

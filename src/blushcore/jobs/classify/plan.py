@@ -16,7 +16,7 @@ from blushcore.jobs.classify.parameters import ClassifyParameters
 from blushcore.jobs.classify.preflight import ClassifyInputs
 from blushcore.jobs.classify.state import ClassifyState
 from blushcore.jobs.refine.expectation_inputs import sampling_of
-from blushcore.jobs.refine.loop import given_search
+from blushcore.jobs.refine.planning import given_search
 from blushcore.jobs.refine.schedule import (
     FIRST_INCREMENT_SHELLS,
     Search,

@@ -8,29 +8,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from blushcore.denoiser.application import volumes_peak_bytes
-from blushcore.denoiser.denoiser import BYTES_PER_BLOCK
-from blushcore.denoiser.network import VOXEL_SIZE_ANGSTROM
 from blushcore.denoiser.weights import find_weights, read_weights_info
 from blushcore.devices import host_memory, resolve_device
-from blushcore.inference import MemoryPlan
 from blushcore.jobs.classify.parameters import NEEDS_POSES, ClassifyParameters
+from blushcore.jobs.refine.memory_need import Need, check_memory, need_of
 from blushcore.jobs.refine.preflight import (
     SHARE_FOR_IMAGES,
     Inputs,
-    Need,
     check_boxes,
-    check_memory,
     optics_groups,
     reference_on_grid,
 )
 from blushcore.particles import ImageReader, read_particles
 from blushcore.poses import SymmetryGroup
-from blushcore.projection import slices_bytes, sums_bytes
 from blushcore.protocol import BlushError, blaming
-from blushcore.volumes import Volume, grid_of_voxel_size, read_mask
+from blushcore.volumes import Volume, read_mask
 
-_GIB = 2**30
 _BYTES_A_STAR_ROW = 350
 
 
@@ -91,7 +84,7 @@ def check_inputs(params: ClassifyParameters) -> ClassifyInputs:
         with blaming("mask"):
             grid = Volume(references[0], (voxel_size,) * 3)
             mask = np.clip(read_mask(params.mask, params.reference[0], grid).data, 0, 1)
-    need = predicted_need(params, box, voxel_size, device, reader.kept_bytes)
+    need = predicted_need(params, box, voxel_size, device, len(table), reader.kept_bytes)
     with blaming("device"):
         check_memory(need, device)
     return ClassifyInputs(
@@ -124,23 +117,27 @@ def _references(params: ClassifyParameters, box: int, voxel_size: float) -> NDAr
 
 
 def predicted_need(
-    params: ClassifyParameters, box: int, voxel_size: float, device: torch.device, kept_images: int = 0
+    params: ClassifyParameters,
+    box: int,
+    voxel_size: float,
+    device: torch.device,
+    particles: int,
+    kept_images: int = 0,
 ) -> Need:
     """Return the memory of an iteration that compares up to Nyquist, which none has to."""
-    plan, classes = MemoryPlan(), params.class_count
-    accumulators = classes * sums_bytes(box, box, params.padding)
-    expectation = classes * slices_bytes(box, box, params.padding) + plan.slices + 2 * plan.products
-    reconstruction = (12 + 4) * (params.padding * box) ** 3
-    maps = (4 + 4 * classes) * 4 * box**3
-    denoising = 0
-    if params.prior == "blush":
-        grid, _ = grid_of_voxel_size((box,) * 3, (voxel_size,) * 3, VOXEL_SIZE_ANGSTROM)
-        denoising = volumes_peak_bytes((box,) * 3, grid) + int(BYTES_PER_BLOCK)
-    work = accumulators + max(expectation, reconstruction, denoising) + maps
-    program = _GIB // 2
-    if device.type == "cpu":
-        return Need(host=work + kept_images + program, device=0, images=kept_images)
-    return Need(host=maps + kept_images + 2 * program, device=work, images=kept_images)
+    classes = params.class_count
+    return need_of(
+        params,
+        box,
+        voxel_size,
+        device,
+        global_order=params.healpix_order if params.alignment == "global" else None,
+        sums=classes,
+        references=classes,
+        maps=4 + 4 * classes,
+        images=particles,
+        kept_images=kept_images,
+    )
 
 
 def predicted_disk_bytes(params: ClassifyParameters, particles: int, box: int) -> int:

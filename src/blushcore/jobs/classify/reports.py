@@ -13,15 +13,10 @@ from blushcore.jobs.classify.preflight import ClassifyInputs
 from blushcore.jobs.classify.star_files import class_model_blocks, class_optimiser_blocks
 from blushcore.jobs.classify.state import ClassifyState
 from blushcore.jobs.refine.expectation_inputs import poses_searched
+from blushcore.jobs.refine.map_curves import Grid, overall_coverage
 from blushcore.jobs.refine.outputs import ParticleFile, history_map, iteration_prefix, map_file
-from blushcore.jobs.refine.star_files import (
-    Blocks,
-    Grid,
-    StarFile,
-    data_columns,
-    overall_coverage,
-    sampling_blocks,
-)
+from blushcore.jobs.refine.settings_star import sampling_blocks
+from blushcore.jobs.refine.star_files import Blocks, StarFile, data_columns
 from blushcore.protocol import Artefact
 
 _DECIMALS = 4

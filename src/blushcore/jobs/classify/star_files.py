@@ -11,16 +11,10 @@ from blushcore.inference import Accuracy
 from blushcore.jobs.classify.parameters import ClassifyParameters
 from blushcore.jobs.classify.plan import ClassifyPlan
 from blushcore.jobs.classify.state import ClassifyState
+from blushcore.jobs.refine.map_curves import Grid, MapCurves, overall_coverage
+from blushcore.jobs.refine.model_star import curves_block, image_model_blocks
 from blushcore.jobs.refine.schedule import FIRST_INCREMENT_SHELLS
-from blushcore.jobs.refine.star_files import (
-    Blocks,
-    Grid,
-    InRun,
-    MapCurves,
-    curves_block,
-    image_model_blocks,
-    overall_coverage,
-)
+from blushcore.jobs.refine.star_files import Blocks, InRun
 from blushcore.particles import ParticleTable
 
 _UNKNOWN = 999.0

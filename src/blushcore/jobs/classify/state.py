@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blushcore.jobs.refine.state import HalfModel, Poses, fingerprint
+from blushcore.denoiser.weights import WeightsInfo
+from blushcore.jobs.refine.state import HalfModel, Poses, check_weights, fingerprint
 from blushcore.particles import ParticleTable
 from blushcore.protocol import BlushError, JobState
 
@@ -115,8 +116,8 @@ class ClassifyState:
         """That of the best class."""
         return int(self.classes.resolution_shells.max())
 
-    def to_job_state(self, table: ParticleTable) -> JobState:
-        """Return what a checkpoint is to hold; `table` is the one it may go on with."""
+    def to_job_state(self, table: ParticleTable, weights: WeightsInfo | None = None) -> JobState:
+        """Return what a checkpoint is to hold; `table` and network `weights` are what it may go on with."""
         model = self.model
         arrays = {f"poses.{name}": np.asarray(getattr(self.poses, name)) for name in _POSES}
         arrays |= {f"classes.{name}": np.asarray(getattr(self.classes, name)) for name in _CLASSES}
@@ -132,17 +133,20 @@ class ClassifyState:
             "description": dict(self.description),
             "moves": {name: getattr(self.moves, name) for name in Moves.__dataclass_fields__},
             "particles": fingerprint(table),
+            "weights_sha256": None if weights is None else weights.sha256,
         }
         return JobState(arrays=arrays, values=values)
 
     @classmethod
-    def from_job_state(cls, state: JobState, table: ParticleTable) -> ClassifyState:
+    def from_job_state(
+        cls, state: JobState, table: ParticleTable, weights: WeightsInfo | None = None
+    ) -> ClassifyState:
         """Return the classification that a checkpoint holds.
 
         Raises
         ------
         BlushError
-            If `table` is not the set of particles that it was of.
+            If `table` is not the set of particles that it was of, or `weights` are not its network's.
         """
         values, arrays = state.values, state.arrays
         if values["particles"] != fingerprint(table):
@@ -150,6 +154,7 @@ class ClassifyState:
                 f"{table.path} is not what it was when the run began: its images differ.",
                 "Put the STAR file back as it was, or start a new run with it.",
             )
+        check_weights(values, weights)
         model = HalfModel(
             arrays["references"],
             tuple(arrays[f"noise_variance{group}"] for group in range(len(table.optics))),

@@ -12,8 +12,8 @@ import time
 
 import torch
 
-from blushcore.jobs.refine.loop import first_search
 from blushcore.jobs.refine.parameters import RefineParameters
+from blushcore.jobs.refine.planning import first_search
 from blushcore.jobs.refine.preflight import Inputs
 from blushcore.jobs.refine.schedule import FIRST_INCREMENT_SHELLS, coarse_size, shell_at
 from blushcore.poses import OffsetGrid, OrientationGrid

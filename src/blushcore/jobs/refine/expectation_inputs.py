@@ -40,17 +40,21 @@ def particles_of(
 ) -> Particles:
     """Return some rows of a table at their last poses."""
     pixel_size = table.pixel_size_angstrom[table.optics_index[rows]]
-    ctf = table.ctf
     return Particles(
         rows=rows,
         optics=optics,
         optics_index=torch.from_numpy(table.optics_index[rows]),
-        ctf=CtfParameters(*(torch.from_numpy(column[rows]) for column in ctf)),
+        ctf=ctf_parameters(table, rows),
         angles_deg=torch.from_numpy(poses.angles_deg[rows]),
         offsets_px=torch.from_numpy(poses.offsets_angstrom[rows] / pixel_size[:, None]),
         norm=torch.from_numpy(poses.norm[rows]),
         scale_group=torch.from_numpy(table.group_index[rows]),
     )
+
+
+def ctf_parameters(table: ParticleTable, rows: NDArray[np.int64]) -> CtfParameters:
+    """Return the CTF parameters of some rows of a table."""
+    return CtfParameters(*(torch.from_numpy(column[rows]) for column in table.ctf))
 
 
 def image_model(model: HalfModel, params: SearchChoices, directions: int) -> ImageModel:

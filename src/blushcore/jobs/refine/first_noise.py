@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blushcore.inference import IMAGES_FOR_FIRST_ESTIMATE, NoiseEstimate, circular_mask
-from blushcore.optics import OpticsGroup
+from blushcore.jobs.refine.expectation_inputs import ctf_parameters
+from blushcore.optics import OpticsGroup, ctf
 from blushcore.particles import ImageReader, ParticleTable
 from blushcore.protocol import Control, Event, Progress
 
@@ -33,7 +34,10 @@ def first_noise(
         estimate = NoiseEstimate(group.box, circular_mask(group.box, radius_px))
         done = 0
         for batch, images in reader.batches(np.sort(chosen), batch_size=_BATCH):
-            estimate.add(images)
+            contrast = None
+            if group.ctf_premultiplied:
+                contrast = ctf(group, ctf_parameters(table, batch), estimate.plane.kx, estimate.plane.ky)
+            estimate.add(images, contrast)
             done += len(batch)
             yield from control.obey()
             yield Progress(stage="estimating the noise", done=done, total=len(chosen), unit="images")

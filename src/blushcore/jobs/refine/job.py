@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from blushcore.denoiser.finetuned import warning_for_particles
 from blushcore.devices import describe_device
 from blushcore.jobs.refine import reports
 from blushcore.jobs.refine.communicator import communicator
@@ -54,7 +55,7 @@ def refine(params: RefineParameters, control: Control, state: JobState | None = 
     processes = communicator()
     params, state = processes.share((params, state))
     inputs = check_inputs(params.replace(device=processes.device_name(params.device)))
-    restored = None if state is None else RefineState.from_job_state(state, inputs.table)
+    restored = None if state is None else RefineState.from_job_state(state, inputs.table, inputs.weights)
     yield Started(
         job=JOB.name,
         parameters=params.model_dump(mode="json"),
@@ -76,7 +77,7 @@ def refine(params: RefineParameters, control: Control, state: JobState | None = 
         yield IterationDone(
             iteration=current.iteration,
             artefacts=reports.first_artefacts(current, refinement, params),
-            state=current.to_job_state(inputs.table),
+            state=current.to_job_state(inputs.table, inputs.weights),
         )
     else:
         current = restored
@@ -107,7 +108,7 @@ def refine(params: RefineParameters, control: Control, state: JobState | None = 
             iteration=after.iteration,
             figures=figures,
             artefacts=reports.iteration_artefacts(done, refinement, params, project),
-            state=after.to_job_state(inputs.table),
+            state=after.to_job_state(inputs.table, inputs.weights),
         )
         scales = tuple(half.group_scale for half in after.halves)
         for text in implausible_values(after.poses.norm, scales, inputs.table.group_names):
@@ -136,7 +137,7 @@ def _told_before(inputs: Inputs, params: RefineParameters) -> Iterator[Event]:
         f"{int((table.half == 1).sum())} and {int((table.half == 2).sum())}; optics groups: "
         f"{len(table.optics)}; groups of one scale: {len(table.group_names)}; symmetry {inputs.symmetry.name}."
     )
-    need = predicted_need(params, box, inputs.voxel_size, inputs.device, inputs.reader.kept_bytes)
+    need = predicted_need(params, box, inputs.voxel_size, inputs.device, len(table), inputs.reader.kept_bytes)
     on_device = f", {need.device / _GIB:.1f} GiB on {inputs.device}" if need.device else ""
     images = "images are kept in memory" if need.images else "images are read again in each iteration"
     yield Message(
@@ -146,6 +147,8 @@ def _told_before(inputs: Inputs, params: RefineParameters) -> Iterator[Event]:
     if inputs.weights is not None:
         name, sha256 = inputs.weights.name, inputs.weights.sha256
         yield Message(text=f"The prior is Blush with the weights {name} (sha256 {sha256[:12]}).")
+        if text := warning_for_particles(inputs.weights):
+            yield Message(text=text, level="warning")
     if not params.spectral_trailing:
         yield Message(text=WITHOUT_TRAILING, level="warning")
     for text in inputs.warnings:

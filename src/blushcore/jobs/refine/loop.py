@@ -19,35 +19,26 @@ from blushcore.inference import (
     Accuracy,
     ExpectationSums,
     ImageResults,
-    Sampling,
     estimate_accuracy,
     expectation,
 )
 from blushcore.jobs.refine.background import Background
 from blushcore.jobs.refine.communicator import Communicator, SingleProcess
 from blushcore.jobs.refine.comparing import compared
-from blushcore.jobs.refine.expectation_inputs import FileOrder, image_model, particles_of, sampling_of
+from blushcore.jobs.refine.expectation_inputs import FileOrder, image_model, particles_of
 from blushcore.jobs.refine.first_noise import first_noise
 from blushcore.jobs.refine.maximisation import Maps, maximise
 from blushcore.jobs.refine.model_updates import updated_model
-from blushcore.jobs.refine.parameters import (
-    DEFAULT_OFFSET_RANGE_PX,
-    DEFAULT_OFFSET_STEP_PX,
-    RefineParameters,
-    SearchChoices,
-)
+from blushcore.jobs.refine.parameters import RefineParameters
+from blushcore.jobs.refine.planning import Plan, decided, first_search, sampling_of_state
 from blushcore.jobs.refine.preflight import Inputs
 from blushcore.jobs.refine.priors import prior_of
 from blushcore.jobs.refine.schedule import (
     Changes,
     Course,
     Outcome,
-    Search,
-    coarse_size,
     current_size,
     learn,
-    perturbation,
-    refine_search,
     shell_at,
     with_resolution_unchanged,
 )
@@ -60,31 +51,6 @@ from blushcore.reconstruction import Prior
 T = TypeVar("T")
 
 FIRST_OFFSET_SIGMA_ANGSTROM = 10.0
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What an iteration is to do.
-
-    Attributes
-    ----------
-    iteration
-        From 1.
-    is_last
-        Whether it is the one that looks at everything and joins the halves.
-    sampling
-        Grids and image sizes.
-    accuracy
-        Of poses against the references; None where it was not estimated.
-    seconds
-        What deciding took.
-    """
-
-    iteration: int
-    is_last: bool
-    sampling: Sampling
-    accuracy: Accuracy | None
-    seconds: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,30 +172,13 @@ class Refinement:
         began = time.monotonic()
         inputs, iteration = self.inputs, before.iteration + 1
         is_last = before.course.has_converged or iteration >= params.max_iterations
-        course, accuracy, halves = before.course, None, before.halves
+        accuracy = None
         if iteration > 1:
             yield Progress(stage=f"iteration {iteration}: how finely poses can be told", done=0, total=0)
             accuracy = yield from self._by_one(lambda: self._accuracy(params, before), control)
-            if not is_last:
-                course = refine_search(course, accuracy, params.local_from_order)
-        if course.search != before.course.search:
-            halves = tuple(dataclasses.replace(half, direction_prior=None) for half in halves)  # type: ignore[assignment]
-        draw = np.random.default_rng((params.seed, iteration)).random()
-        moved = perturbation(before.perturbation, draw)
-        box, voxel_size = inputs.box, inputs.voxel_size
-        current = box if is_last else current_size(course, box)
-        sampling = sampling_of(
-            course.search,
-            inputs.symmetry,
-            moved,
-            voxel_size,
-            current_size=current,
-            coarse_size=coarse_size(course.search, current, box, voxel_size, params.diameter),
-            first_iteration_cc=params.first_iteration_cc and iteration == 1,
-            adaptive_fraction=params.adaptive_fraction,
-        )
-        plan = Plan(iteration, is_last, sampling, accuracy, time.monotonic() - began)
-        return plan, dataclasses.replace(before, course=course, perturbation=moved, halves=halves)
+        state = decided(params, before, accuracy, is_last=is_last)
+        sampling = sampling_of_state(params, state, inputs, is_last=is_last, iteration=iteration)
+        return Plan(iteration, is_last, sampling, accuracy, time.monotonic() - began), state
 
     def _expect(
         self, params: RefineParameters, plan: Plan, state: RefineState, half: int, control: Control
@@ -341,19 +290,6 @@ class Refinement:
             padding=params.padding,
             seed=params.seed + state.iteration,
         )
-
-
-def first_search(params: RefineParameters, voxel_size: float) -> Search:
-    """Return the search of the first iteration."""
-    is_local = params.healpix_order >= params.local_from_order
-    return given_search(params, voxel_size, is_local=is_local)
-
-
-def given_search(params: SearchChoices, voxel_size: float, *, is_local: bool) -> Search:
-    """Return the search that was asked for, by default over 5 pixels by 2."""
-    reach = params.offset_range or DEFAULT_OFFSET_RANGE_PX * voxel_size
-    step = params.offset_step or DEFAULT_OFFSET_STEP_PX * voxel_size
-    return Search(params.healpix_order, reach, min(step, reach), is_local=is_local)
 
 
 def pose_changes(before: Poses, after: Poses, symmetry: SymmetryGroup) -> Changes:

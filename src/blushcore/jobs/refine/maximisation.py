@@ -14,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from blushcore.jobs.refine.map_curves import MapCurves
 from blushcore.jobs.refine.parameters import RefineParameters
 from blushcore.jobs.refine.preflight import Inputs
 from blushcore.jobs.refine.schedule import Course, joined_shell, shell_at
-from blushcore.jobs.refine.star_files import MapCurves
 from blushcore.projection import SliceSums
 from blushcore.reconstruction import (
     HalfSums,

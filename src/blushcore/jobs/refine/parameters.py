@@ -28,6 +28,10 @@ class SearchChoices(Protocol):
     def offset_step(self) -> float | None: ...  # noqa: D102
     @property
     def zero_mask(self) -> bool: ...  # noqa: D102
+    @property
+    def padding(self) -> int: ...  # noqa: D102
+    @property
+    def prior(self) -> Literal["wiener", "blush"]: ...  # noqa: D102
 
 
 class SamplingChoices(SearchChoices, Protocol):

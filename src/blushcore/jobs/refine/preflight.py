@@ -14,25 +14,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from blushcore.denoiser.application import volumes_peak_bytes
-from blushcore.denoiser.denoiser import BYTES_PER_BLOCK
-from blushcore.denoiser.network import VOXEL_SIZE_ANGSTROM
 from blushcore.denoiser.weights import WeightsInfo, find_weights, read_weights_info
-from blushcore.devices import describe_device, host_memory, resolve_device
-from blushcore.inference import MemoryPlan
+from blushcore.devices import host_memory, resolve_device
+from blushcore.jobs.refine.memory_need import Need, check_memory, need_of
 from blushcore.jobs.refine.optimiser_files import with_halves_of
 from blushcore.jobs.refine.parameters import RefineParameters, SearchChoices
 from blushcore.jobs.refine.resampling import on_other_grid
 from blushcore.optics import OpticsGroup, optics_group_from_star
 from blushcore.particles import ImageReader, ParticleTable, read_particles
 from blushcore.poses import SymmetryGroup
-from blushcore.projection import slices_bytes, sums_bytes
 from blushcore.protocol import BlushError, blaming
-from blushcore.volumes import Volume, describe_grid, grid_of_voxel_size, lowpass_at_shell, read_map, read_mask
+from blushcore.volumes import Volume, describe_grid, lowpass_at_shell, read_map, read_mask
 
 SAME_PIXEL_SIZE = 1e-3
 _GIB = 2**30
 SHARE_FOR_IMAGES = 0.3
+_MAPS = 10
+"""Of the particles' box: references, what they were made of, masks, what the last iteration makes."""
 _LIKELY_ITERATIONS = 25
 _BYTES_A_STAR_ROW = 350
 
@@ -73,23 +71,6 @@ class Inputs:
     device: torch.device
     warnings: tuple[str, ...]
     weights: WeightsInfo | None = None
-
-
-@dataclass(frozen=True)
-class Need:
-    """Bytes at the largest iteration: on the host, and on the device where that is another.
-
-    Attributes
-    ----------
-    host, device
-        At the peak.
-    images
-        Of the host's, what keeping all images in memory takes; they are read again each time if it is 0.
-    """
-
-    host: int
-    device: int
-    images: int = 0
 
 
 def check_inputs(params: RefineParameters) -> Inputs:
@@ -133,7 +114,7 @@ def check_inputs(params: RefineParameters) -> Inputs:
         with blaming("mask"):
             grid = Volume(reference, (voxel_size,) * 3)
             mask = np.clip(read_mask(params.mask, params.reference, grid).data, 0, 1)
-    need = predicted_need(params, box, voxel_size, device, reader.kept_bytes)
+    need = predicted_need(params, box, voxel_size, device, len(table), reader.kept_bytes)
     with blaming("device"):
         check_memory(need, device)
     warnings = (*table.warnings, *reader.warnings)
@@ -146,20 +127,12 @@ def optics_groups(table: ParticleTable) -> list[OpticsGroup]:
     Raises
     ------
     BlushError
-        When one is wrong, or its images were multiplied by their CTF already.
+        When one is wrong.
     """
-    groups = [
+    return [
         optics_group_from_star({str(label): value for label, value in row.items()})
         for row in table.optics.to_dict("records")
     ]
-    for group in groups:
-        if group.ctf_premultiplied:
-            raise BlushError(
-                f"{table.path.name}: the images of optics group {group.number} are multiplied by their CTF "
-                "already (rlnCtfDataAreCtfPremultiplied), which refinements do not take.",
-                "Extract them again without that.",
-            )
-    return groups
 
 
 def read_reference(params: RefineParameters, box: int, voxel_size: float) -> NDArray[np.float32]:
@@ -205,50 +178,27 @@ def reference_on_grid(
 
 
 def predicted_need(
-    params: RefineParameters, box: int, voxel_size: float, device: torch.device, kept_images: int = 0
+    params: RefineParameters,
+    box: int,
+    voxel_size: float,
+    device: torch.device,
+    particles: int,
+    kept_images: int = 0,
 ) -> Need:
     """Return the memory of the last iteration: it looks at everything up to Nyquist, and is the largest."""
-    plan = MemoryPlan()
-    accumulators = 2 * sums_bytes(box, box, params.padding)
-    expectation = slices_bytes(box, box, params.padding) + plan.slices + 2 * plan.products
-    padded = (params.padding * box) ** 3
-    reconstruction = 12 * padded + 8 * padded // 2
-    maps = 10 * 4 * box**3
-    denoising = 0
-    if params.prior == "blush":
-        grid, _ = grid_of_voxel_size((box,) * 3, (voxel_size,) * 3, VOXEL_SIZE_ANGSTROM)
-        denoising = volumes_peak_bytes((box,) * 3, grid) + int(BYTES_PER_BLOCK)
-    work = accumulators + max(expectation, reconstruction, denoising) + maps
-    program = _GIB // 2
-    if device.type == "cpu":
-        return Need(host=work + kept_images + program, device=0, images=kept_images)
-    return Need(host=maps + kept_images + 2 * program, device=work, images=kept_images)
-
-
-def check_memory(need: Need, device: torch.device) -> None:
-    """Refuse a run whose largest iteration will not fit.
-
-    Raises
-    ------
-    BlushError
-        With what it takes and what there is.
-    """
-    memory = host_memory()
-    remedies = "Use --padding 1 or images of a smaller box, or a machine with more memory."
-    if need.host > memory.available:
-        raise BlushError(
-            f"The largest iteration will take about {need.host / _GIB:.1f} GiB of memory, and "
-            f"{memory.available / _GIB:.1f} GiB are free.",
-            remedies,
-        )
-    if need.device:
-        free = describe_device(device).memory.available
-        if need.device > free:
-            raise BlushError(
-                f"The largest iteration will take about {need.device / _GIB:.1f} GiB on {device}, and "
-                f"{free / _GIB:.1f} GiB are free there.",
-                remedies,
-            )
+    starts_globally = params.healpix_order < params.local_from_order
+    return need_of(
+        params,
+        box,
+        voxel_size,
+        device,
+        global_order=params.local_from_order - 1 if starts_globally else None,
+        sums=2,
+        references=1,
+        maps=_MAPS,
+        images=-(-particles // 2),
+        kept_images=kept_images,
+    )
 
 
 def predicted_disk_bytes(params: RefineParameters, particles: int, box: int) -> int:

@@ -12,17 +12,12 @@ from numpy.typing import NDArray
 from blushcore.denoiser.provenance import denoised_label
 from blushcore.jobs.refine.expectation_inputs import poses_searched
 from blushcore.jobs.refine.loop import Iteration, Refinement
+from blushcore.jobs.refine.map_curves import Grid
+from blushcore.jobs.refine.model_star import model_blocks
 from blushcore.jobs.refine.outputs import ParticleFile, history_map, iteration_prefix, map_file
 from blushcore.jobs.refine.parameters import RefineParameters
-from blushcore.jobs.refine.star_files import (
-    Blocks,
-    Grid,
-    StarFile,
-    data_columns,
-    model_blocks,
-    optimiser_blocks,
-    sampling_blocks,
-)
+from blushcore.jobs.refine.settings_star import optimiser_blocks, sampling_blocks
+from blushcore.jobs.refine.star_files import Blocks, StarFile, data_columns
 from blushcore.jobs.refine.state import HALVES, RefineState
 from blushcore.protocol import Artefact
 from blushcore.shells import HALF_MAP_THRESHOLD, resolution

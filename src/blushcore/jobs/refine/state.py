@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from blushcore.denoiser.weights import WeightsInfo
 from blushcore.inference import ImageResults
 from blushcore.jobs.refine.norms import updated_norms
 from blushcore.jobs.refine.schedule import Changes, Course, Search
@@ -159,8 +160,8 @@ class RefineState:
     seconds_of_iteration: float = 0.0
     description: Mapping[str, float] = field(default_factory=dict)
 
-    def to_job_state(self, table: ParticleTable) -> JobState:
-        """Return what a checkpoint is to hold; `table` is the one it may go on with."""
+    def to_job_state(self, table: ParticleTable, weights: WeightsInfo | None = None) -> JobState:
+        """Return what a checkpoint is to hold; `table` and network `weights` are what it may go on with."""
         arrays = {f"poses.{name}": np.asarray(getattr(self.poses, name)) for name in _POSES}
         arrays["ssnr"] = self.ssnr
         values: dict[str, Any] = {}
@@ -183,6 +184,7 @@ class RefineState:
             "seconds_of_iteration": self.seconds_of_iteration,
             "description": dict(self.description),
             "particles": fingerprint(table),
+            "weights_sha256": None if weights is None else weights.sha256,
             "search": {name: getattr(course.search, name) for name in Search.__dataclass_fields__},
             "changes": _of_changes(course.changes),
             "smallest_changes": _of_changes(course.smallest_changes),
@@ -191,13 +193,15 @@ class RefineState:
         return JobState(arrays=arrays, values=values)
 
     @classmethod
-    def from_job_state(cls, state: JobState, table: ParticleTable) -> RefineState:
+    def from_job_state(
+        cls, state: JobState, table: ParticleTable, weights: WeightsInfo | None = None
+    ) -> RefineState:
         """Return the refinement that a checkpoint holds.
 
         Raises
         ------
         BlushError
-            If `table` is not the set of particles that it was of.
+            If `table` is not the set of particles that it was of, or `weights` are not its network's.
         """
         values, arrays = state.values, state.arrays
         if values["particles"] != fingerprint(table):
@@ -205,6 +209,7 @@ class RefineState:
                 f"{table.path} is not what it was when the run began: its images or half-sets differ.",
                 "Put the STAR file back as it was, or start a new run with it.",
             )
+        check_weights(values, weights)
         halves = [
             HalfModel(
                 arrays[f"half{number}.reference"],
@@ -247,6 +252,23 @@ def fingerprint(table: ParticleTable) -> dict[str, int]:
         "images": zlib.crc32(names),
         "halves": zlib.crc32(np.ascontiguousarray(table.half).tobytes()),
     }
+
+
+def check_weights(values: Mapping[str, Any], weights: WeightsInfo | None) -> None:
+    """Refuse other network weights than those that the `values` of a checkpoint name.
+
+    Raises
+    ------
+    BlushError
+        With both checksums.
+    """
+    before = values["weights_sha256"]
+    if weights is not None and weights.sha256 != before:
+        raise BlushError(
+            f"{weights.path} is not what it was when the run began: its weights have the sha256 "
+            f"{weights.sha256[:12]}, not {str(before)[:12]}.",
+            "Put the weights back as they were, or start a new run with these.",
+        )
 
 
 def _of_changes(changes: Changes) -> list[float | None]:

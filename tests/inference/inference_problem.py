@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pytest
 import torch
 from torch import Tensor
 
@@ -107,8 +106,3 @@ def make_problem(count: int = 6, noise: float = 1.0, seed: int = 0, groups: int 
         diameter_angstrom=DIAMETER,
     )
     return Problem(reference, images, particles, model, angles, offsets)
-
-
-@pytest.fixture
-def problem() -> Problem:
-    return make_problem()

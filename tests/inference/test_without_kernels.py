@@ -1,0 +1,116 @@
+"""What devices without compiled kernels do instead, by plain tensor operations, against the kernels."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from inference_problem import PIXEL_SIZE, make_problem
+
+from blushcore.devices import kernel_threads
+from blushcore.inference import LocalSearch, Sampling, expectation, ragged_kernels
+from blushcore.inference.poses_kept import starts
+from blushcore.inference.posterior_sums import add_moved_on_device
+from blushcore.inference.runs import half_power_on_device
+from blushcore.inference.significance import ragged_significant
+from blushcore.poses import OffsetGrid, OrientationGrid, SymmetryGroup
+
+SIZE = 20
+SEARCHES = {
+    "global": (0, {}),
+    "local": (2, {"local": LocalSearch(30.0, 30.0)}),
+    "correlation": (0, {"first_iteration_cc": True}),
+}
+
+
+@pytest.fixture
+def without_kernels(monkeypatch):
+    """From here on no device has kernels, as if the processor were a graphics card."""
+
+    def switch() -> None:
+        monkeypatch.setattr(kernel_threads, "has_kernels", lambda _device: False)
+
+    return switch
+
+
+def normal(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+def test_a_whole_e_step_is_the_same_without_kernels(search, without_kernels):
+    problem = make_problem(noise=5.0)
+    order, options = SEARCHES[search]
+    grid = OrientationGrid(order, SymmetryGroup.of("C1"), 0.2)
+    plan = Sampling(grid, OffsetGrid(1.0, 1.0, 0.3), SIZE, SIZE, **options)
+
+    def run():
+        steps = expectation(problem.reference, PIXEL_SIZE, problem.particles, problem, plan, problem.model)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return end.value
+
+    sums, results = run()
+    without_kernels()
+    others, other = run()
+    torch.testing.assert_close(other.p_max, results.p_max, rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(other.log_likelihood, results.log_likelihood, rtol=1e-5, atol=1e-3)
+    assert (other.significant - results.significant).abs().max() <= 1  # one may lie at the edge of a bin
+    torch.testing.assert_close(other.angles_deg, results.angles_deg)
+    for name in ("data", "weight"):
+        one, two = getattr(sums.slices, name), getattr(others.slices, name)
+        assert (one - two).abs().max() < 1e-4 * one.abs().max()
+    torch.testing.assert_close(others.noise_power[0], sums.noise_power[0], rtol=1e-4, atol=1e-9)
+
+
+def test_half_the_power_of_slices():
+    slices, powers = normal(7, 2 * 30), normal(3, 30, seed=1).abs()
+    image_of_row = torch.tensor([0, 0, 2, 1, 1, 2, 0])
+    halves = torch.empty(7)
+    ragged_kernels.half_power(slices.numpy(), image_of_row.numpy(), powers.numpy(), halves.numpy())
+    torch.testing.assert_close(half_power_on_device(slices, image_of_row, powers), halves)
+    rows, gathered = torch.tensor([4, 4, 0, 6]), torch.empty(4, 60)
+    ragged_kernels.gather_with_power(
+        slices.numpy(),
+        rows.numpy(),
+        image_of_row[:4].numpy(),
+        powers.numpy(),
+        gathered.numpy(),
+        halves[:4].numpy(),
+    )
+    assert torch.equal(gathered, slices[rows])
+    torch.testing.assert_close(half_power_on_device(gathered, image_of_row[:4], powers), halves[:4])
+
+
+@pytest.mark.parametrize("count", [1, 5, 19])
+def test_moved_images_added_to_their_slices(count):
+    slices, moved = normal(20, 2 * 30), normal(count, 2 * 30, seed=1)
+    unmasked, masked = normal(2, 2 * 30, seed=2)
+    rows = torch.randperm(20, generator=torch.Generator().manual_seed(3))[:count]
+    data, other = normal(20, 2 * 30, seed=4), normal(20, 2 * 30, seed=4)
+    parts, cross = torch.zeros(8, 30), torch.zeros(30)
+    ragged_kernels.add_moved(
+        *(values.numpy() for values in (slices, rows, moved, unmasked, masked, data, parts))
+    )
+    add_moved_on_device(slices, rows, moved, unmasked, masked, other, cross)
+    torch.testing.assert_close(other, data, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(cross, parts.sum(0), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("only_best", [False, True])
+def test_lists_of_poses_that_count(only_best, without_kernels):
+    values, start = 3 * normal(60), starts(torch.tensor([7, 1, 52]))
+    expected = ragged_significant(values, start, 0.99, only_best=only_best)
+    without_kernels()
+    found = ragged_significant(values, start, 0.99, only_best=only_best)
+    assert (found != expected).sum() <= 1  # a weight may lie at the very edge of a bin
+    if only_best:
+        assert torch.equal(found, expected)
+
+
+def test_an_image_without_poses_has_none_that_count(without_kernels):
+    without_kernels()
+    values = torch.tensor([0.0, -50.0])
+    found = ragged_significant(values, torch.tensor([0, 0, 2]), 0.999, only_best=False)
+    assert found.tolist() == [True, False]

@@ -31,7 +31,7 @@ def test_a_training_arrives_as_layers_and_curves(
     from napari_blush.live import open_run
     from napari_blush.training.view import TrainingView
 
-    viewer = make_viewer()
+    viewer = make_viewer(show=True)
     with Replay(training, tmp_path / "live") as replay:
         view = open_run(viewer, replay.run.path)
         assert isinstance(view, TrainingView)

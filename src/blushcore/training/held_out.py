@@ -25,7 +25,7 @@ _GAP = 8
 _VOLUMES_IN_PLAY = 3
 """Volumes of one pair differ in filters and added noise only."""
 _LEAST_PARTICLE = 0.05
-_TRIES = 200
+_TRIES = 50
 _HELD_OUT_SEED = 11
 
 

@@ -25,9 +25,15 @@ def contrast_of_map(data: NDArray[np.floating]) -> tuple[float, float]:
 
     From 1.5 σ below the median to where one voxel in 2000 is brighter, at least 3 σ above the median; not
     counting exact zeros, of which masked maps are full, nor in σ that brightest part, and not beyond the values
-    that occur. A mask (0 to 1) is shown from 0 to 1. About a million voxels are looked at.
+    that occur. A mask (0 to 1) is shown from 0 to 1. About a million voxels are looked at, of maps that hold
+    some NaN or infinity all others.
     """
     lowest, highest = float(data.min()), float(data.max())
+    if not np.isfinite(lowest + highest):
+        data = data[np.isfinite(data)]
+        if not data.size:
+            return (0.0, 1.0)
+        lowest, highest = float(data.min()), float(data.max())
     if lowest == highest:
         return (lowest, lowest + 1.0)
     sample = data.reshape(-1)[:: max(1, data.size // _SAMPLE)]
@@ -54,8 +60,11 @@ def contrast_of_projection(data: NDArray[np.floating]) -> tuple[float, float]:
         return contrast_of_map(data)
     planes = np.asarray(data[::step])
     neighbours = slice(0, -1, step), slice(1, None, step)
-    corners = [planes[:, rows, columns] for rows in neighbours for columns in neighbours]
-    projection = np.mean(corners, axis=0, dtype=np.float32).max(axis=0)
+    [first, *others] = [planes[:, rows, columns] for rows in neighbours for columns in neighbours]
+    sums = np.array(first, dtype=np.float32)
+    for other in others:
+        sums += other
+    projection = sums.max(axis=0) / 4
     black, white = (float(limit) for limit in np.quantile(projection, _PROJECTION))
     return (black, white) if black < white else contrast_of_map(data)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import struct
 import zlib
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
+from page_checker import checked
 
 from blushcore.cli import main
 from blushcore.jobs.refine.job import JOB
@@ -23,47 +23,6 @@ from blushcore.runs import create_run, run_job
 from blushcore.shells import fsc, resolution
 from blushcore.volumes import Volume, read_map, soft_sphere, write_map
 from tiny_refinement import BOX, PIXEL_SIZE, write_tiny_set
-
-VOID = {"meta", "br", "path", "image", "circle", "ellipse"}
-
-
-class Checker(HTMLParser):
-    """Collects tags, texts and addresses; notes what is not closed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.unclosed: list[str] = []
-        self.addresses: list[str] = []
-        self.headings: list[str] = []
-        self.texts: list[str] = []
-
-    def handle_starttag(self, tag, attrs):
-        self.addresses += [value for name, value in attrs if name in ("href", "src")]
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, _tag, attrs):
-        self.addresses += [value for name, value in attrs if name in ("href", "src")]
-
-    def handle_endtag(self, tag):
-        if not self.open or self.open.pop() != tag:
-            self.unclosed.append(tag)
-
-    def handle_data(self, data):
-        self.texts.append(data)
-        if self.open and self.open[-1] in ("h1", "h2"):
-            self.headings.append(data)
-
-
-def checked(page: str) -> Checker:
-    checker = Checker()
-    checker.feed(page)
-    assert checker.unclosed == []
-    assert checker.open == []
-    assert all(address.startswith("data:image/png;base64,") for address in checker.addresses)
-    assert "url(" not in page
-    return checker
 
 
 @pytest.fixture(scope="module")

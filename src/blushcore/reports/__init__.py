@@ -27,15 +27,18 @@ def report_of(
     BlushError
         If it is no run directory, or a file does not fit.
     """
+    from blushcore.reports.classification import measure_classes
     from blushcore.reports.facts import read_facts
     from blushcore.reports.measured import measure_halves, measure_truth, measure_views
     from blushcore.reports.page import report_page
     from blushcore.reports.sections import Measured
 
     facts = read_facts(directory)
+    has_halves = facts.job != "classify"
     measured = Measured(
         measure_halves(facts, mask),
-        None if truth is None else measure_truth(facts, truth),
+        measure_truth(facts, truth) if truth is not None and has_halves else None,
         measure_views(facts),
+        None if has_halves else measure_classes(facts, truth),
     )
     return report_page(facts, measured, title=title, note=note, today=dt.datetime.now().astimezone())

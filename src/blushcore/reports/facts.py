@@ -117,7 +117,7 @@ def read_facts(directory: Path) -> RunFacts:
         found = reader.files(record)
         if found:
             files = dict(found)
-        if "half1" in found or "class1" in found:
+        if "half1" in found or "class001" in found:
             before_after, last_reference = dict(found), number
     ending = None if summary.ending is None else summary.ending.event
     figures: Mapping[str, Any] = {}

@@ -107,12 +107,7 @@ def measure_truth(facts: RunFacts, truth: Path) -> AgainstTruth:
     wanted = read_map(truth)
     require_same_grid(facts.files["half1_unfil"], one, truth, wanted)
     size = wanted.isotropic_voxel_size
-    mask = mask_from_map(
-        wanted,
-        threshold=_TRUTH_THRESHOLD * float(wanted.data.max()),
-        extend_angstrom=2 * size,
-        soft_edge_angstrom=5 * size,
-    ).data
+    mask = mask_of_truth(wanted)
     with_truth = fsc((one.data + two.data) / 2 * mask, wanted.data * mask)
     between = fsc(one.data * mask, two.data * mask)
     across = one.shape[0] * size
@@ -124,6 +119,17 @@ def measure_truth(facts: RunFacts, truth: Path) -> AgainstTruth:
         resolution(with_truth, across, MAP_MODEL_THRESHOLD).interpolated_angstrom,
         resolution(between, across).interpolated_angstrom,
     )
+
+
+def mask_of_truth(truth: Volume) -> NDArray[np.float32]:
+    """Return a soft mask around what a truth shows, ``(n, n, n)``."""
+    size = truth.isotropic_voxel_size
+    return mask_from_map(
+        truth,
+        threshold=_TRUTH_THRESHOLD * float(truth.data.max()),
+        extend_angstrom=2 * size,
+        soft_edge_angstrom=5 * size,
+    ).data
 
 
 def measure_views(facts: RunFacts) -> DirectionCounts | None:

@@ -35,7 +35,7 @@ def report_page(
             sections.tiles(facts, measured),
             f"<section><h2>Warnings</h2>{sections.warnings(facts, measured)}</section>",
             sections.resolution(facts, measured),
-            sections.classes(facts),
+            sections.classes(facts, measured),
             sections.maps(facts),
             sections.views(facts, measured),
             sections.denoiser(facts),

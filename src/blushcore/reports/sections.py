@@ -12,6 +12,7 @@ import numpy as np
 
 from blushcore.protocol import BlushError
 from blushcore.reports import charts
+from blushcore.reports.classification import ClassesMeasured, class_roles, classes_section, drawn_classes
 from blushcore.reports.directions import DirectionCounts
 from blushcore.reports.facts import RunFacts
 from blushcore.reports.measured import AgainstTruth, HalvesMeasured
@@ -31,6 +32,7 @@ class Measured:
     halves: HalvesMeasured | None = None
     truth: AgainstTruth | None = None
     views: DirectionCounts | None = None
+    classes: ClassesMeasured | None = None
 
 
 def tiles(facts: RunFacts, measured: Measured) -> str:
@@ -44,7 +46,11 @@ def tiles(facts: RunFacts, measured: Measured) -> str:
         nyquist = " (Nyquist)" if resolution.reaches_nyquist else ""
         found.append((f"{resolution.interpolated_angstrom:.2f} Å", "resolution" + nyquist, what))
     elif newest.get("resolution_angstrom"):
-        found.append((f"{newest['resolution_angstrom']:.2f} Å", "resolution", "FSC 0.143, unmasked"))
+        what = "of the best class, estimated" if _has_classes(facts) else "FSC 0.143, unmasked"
+        found.append((f"{newest['resolution_angstrom']:.2f} Å", "resolution", what))
+    if _has_classes(facts):
+        shares = facts.newest["class_distribution"]
+        found.append((str(len(shares)), "classes", f"the largest has {100 * max(shares):.0f} %"))
     if measured.truth is not None:
         found.append((f"{measured.truth.angstrom:.2f} Å", "against the truth", "FSC 0.5, in its mask"))
     if facts.history:
@@ -119,23 +125,27 @@ def resolution(facts: RunFacts, measured: Measured) -> str:
 def maps(facts: RunFacts) -> str:
     """Return slices of the maps: before and after the prior, and the final ones."""
     parts = []
+    role, what = _compared(facts)
     pair = _rows(
         facts.before_after,
-        ("half1_before_prior", "Half 1, before the prior"),
-        ("half1", "after the prior"),
+        (f"{role}_before_prior", f"{what}, before the prior"),
+        (role, "after the prior"),
     )
     if len(pair) == 2:
-        parts.append(slice_figure(pair, label="Half-map before and after the prior"))
+        parts.append(slice_figure(pair, label=f"{what} before and after the prior"))
         parts.append(
-            f'<p class="caption">Half-map 1 in iteration {facts.last_reference}: as it was reconstructed, and '
+            f'<p class="caption">{what} in iteration {facts.last_reference}: as it was reconstructed, and '
             "the reference that the prior made of it; one grey scale.</p>"
         )
     final = _rows(facts.files, ("map", "Final map"), ("denoised", "denoised, to look at only"))
     if not final:
         final = _rows(facts.files, ("half1", "Half-map 1"), ("half2", "Half-map 2"))
-    classes = sorted(role for role in facts.files if role.startswith("class") and role[5:].isdigit())
-    if classes:
-        final = _rows(facts.files, *((role, f"Class {int(role[5:])}") for role in classes[:4]))
+    roles = class_roles(facts.files)
+    if roles:
+        numbers = drawn_classes(facts.newest["class_distribution"]) if _has_classes(facts) else list(roles)
+        final = _rows(
+            facts.files, *((roles[number], f"Class {number}") for number in numbers if number in roles)
+        )
     if final:
         own = [Row(row.title, row.volume) for row in final]
         parts.append(slice_figure(own, label="Final maps"))
@@ -143,17 +153,9 @@ def maps(facts: RunFacts) -> str:
     return _section("Maps", *parts)
 
 
-def classes(facts: RunFacts) -> str:
+def classes(facts: RunFacts, measured: Measured) -> str:
     """Return the classes of a classification."""
-    shares = facts.newest.get("class_distribution")
-    if not shares or len(shares) < 2:
-        return ""
-    angstrom = facts.newest.get("class_resolution_angstrom") or [None] * len(shares)
-    rows = (
-        (str(number), f"{100 * share:.1f} %", "" if one is None else f"{one:.2f} Å")
-        for number, (share, one) in enumerate(zip(shares, angstrom, strict=False), 1)
-    )
-    return _section("Classes", table(("class", "share of the images", "resolution"), rows))
+    return _section("Classes", classes_section(facts, measured.classes))
 
 
 def views(facts: RunFacts, measured: Measured) -> str:
@@ -178,10 +180,11 @@ def course(facts: RunFacts) -> str:
     history = facts.history
     if not history:
         return ""
+    resolution_is = "best class, estimated" if _has_classes(facts) else "FSC 0.143"
     drawn = [
         charts.over_iterations(
             history,
-            (("resolution_angstrom", "FSC 0.143"), ("resolution_in_use_angstrom", "in use")),
+            (("resolution_angstrom", resolution_is), ("resolution_in_use_angstrom", "in use")),
             "resolution (Å)",
             is_log=True,
         ),
@@ -316,6 +319,19 @@ def _rows(files: Mapping[str, Path], *wanted: tuple[str, str]) -> list[Row]:
             continue  # it was moved or is damaged: a report of the rest is better than none
         found.append(Row(title, volume, 0 if found else None))
     return found
+
+
+def _has_classes(facts: RunFacts) -> bool:
+    return bool(facts.newest.get("class_distribution"))
+
+
+def _compared(facts: RunFacts) -> tuple[str, str]:
+    """Return the role of the map that is shown before and after the prior, and what it is called."""
+    if not _has_classes(facts):
+        return "half1", "Half-map 1"
+    shares = facts.newest["class_distribution"]
+    largest = 1 + max(range(len(shares)), key=lambda index: float(shares[index]))
+    return f"class{largest:03d}", f"Class {largest}"
 
 
 def _group(facts: RunFacts) -> str:

@@ -48,8 +48,8 @@ def figures_of(done: ClassifyIteration, classification: Classification, why: str
         **class_figures(state, inputs),
         **accuracies,
         "class_completeness": [
-            round(overall_coverage(each.coverage, sampling.current_size), _DECIMALS)
-            for each in done.maps.curves
+            round(overall_coverage(each.coverage, int(shell)), _DECIMALS)
+            for each, shell in zip(done.maps.curves, state.classes.resolution_shells, strict=True)
         ],
         "class_ssnr": [[round(float(v), _DECIMALS) for v in each.ssnr] for each in done.maps.curves],
         "empty_classes": [index + 1 for index in done.maps.empty],

@@ -74,7 +74,8 @@ def class_model_blocks(
                 "rlnAccuracyTranslationsAngst": [offset_of(each) for each in plan.accuracies],
                 "rlnEstimatedResolution": resolutions,
                 "rlnOverallFourierCompleteness": [
-                    overall_coverage(each.coverage, grid.current_size) for each in curves
+                    overall_coverage(each.coverage, int(shell))
+                    for each, shell in zip(curves, classes.resolution_shells, strict=True)
                 ],
             }
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +41,34 @@ class Grid:
     current_size: int
 
 
-def overall_coverage(coverage: NDArray[np.float64], current_size: int) -> float:
-    """Mean coverage over the components up to the current size."""
-    shells = np.arange(1, current_size // 2 + 1)
-    return float(np.average(coverage[shells], weights=shells**2))
+def overall_coverage(coverage: NDArray[np.float64], resolution_shell: int) -> float:
+    """Return the mean coverage up to a map's resolution, as RELION's program has it in its STAR files.
+
+    With s the resolution's shell, the mean runs over the components k of the unpadded grid whose coordinates
+    are at most s − 1 and whose length, rounded *down*, is at most s; each has the coverage of that shell.
+    (Found from the program's output: of ``rlnFourierCompleteness`` it gives
+    ``rlnOverallFourierCompleteness`` to all six digits.)
+
+    Parameters
+    ----------
+    coverage
+        Of each shell, float64 ``(box // 2 + 1,)``.
+    resolution_shell
+        Shell of the map's resolution; 0 of a map that nothing is known of, whose coverage is 0.
+    """
+    if resolution_shell < 1:
+        return 0.0
+    counts = _components_within(min(resolution_shell, len(coverage) - 1))
+    return float(coverage[: len(counts)] @ counts / counts.sum())
+
+
+@lru_cache(maxsize=16)
+def _components_within(shell: int) -> NDArray[np.float64]:
+    """Return how many components the mean takes of each shell from 0 to `shell`."""
+    line = np.arange(1 - shell, shell)
+    plane = line[:, None] ** 2 + line**2
+    counts = np.zeros(shell + 1)
+    for k in line:
+        length = np.sqrt(plane + k**2).astype(np.int64)
+        counts += np.bincount(length[length <= shell], minlength=shell + 1)
+    return counts

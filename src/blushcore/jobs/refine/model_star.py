@@ -81,7 +81,7 @@ def model_blocks(
                 "rlnAccuracyRotations": [accuracy.angle_deg if accuracy else UNKNOWN],
                 "rlnAccuracyTranslationsAngst": [accuracy.offset_angstrom if accuracy else UNKNOWN],
                 "rlnEstimatedResolution": [size / course.resolution_shell],
-                "rlnOverallFourierCompleteness": [overall_coverage(curves.coverage, grid.current_size)],
+                "rlnOverallFourierCompleteness": [overall_coverage(curves.coverage, course.resolution_shell)],
             }
         ),
         "model_class_1": curves_block(curves, grid),

@@ -69,11 +69,12 @@ def train(params: TrainParameters, control: Control, state: JobState | None = No
         )
     yield from training.prepare_validation(control)
 
-    figures, kept_step, kept_time, stop = None, first_step, time.monotonic(), False
+    figures, kept_step, kept_time = None, first_step, time.monotonic()
+    done, stop = training.is_done(), False  # in all processes alike: asked once a step, when they have agreed
     first = first_step * training.share
     try:
         with BatchStream(blocks, first, training.share, params.workers) as stream:
-            while not training.is_done() and not stop:
+            while not done and not stop:
                 began = time.monotonic()
                 while (batch := (yield from _take(stream, control))) is None:
                     stopped = time.monotonic()
@@ -85,8 +86,8 @@ def train(params: TrainParameters, control: Control, state: JobState | None = No
                 yield training.progress()
                 yield from control.obey()
                 stop = training.agree(control.take_changes(), control.stop_after_iteration)
-
-                ends = training.is_done() or stop
+                done = training.is_done()
+                ends = done or stop
                 if ends or trainer.step % training.params.report_every == 0:
                     figures = training.report()
                     keep = ends or time.monotonic() - kept_time > 60 * training.params.checkpoint_every
@@ -97,7 +98,7 @@ def train(params: TrainParameters, control: Control, state: JobState | None = No
         if trainer.step > kept_step:
             yield training.iteration_done(training.report(alone=True), keep=True, examples=False)
         raise
-    if stop and not training.is_done():
+    if stop and not done:
         yield Finished(outcome="stopped")
         return
     yield from _told_at_the_end(training, figures)

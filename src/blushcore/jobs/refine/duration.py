@@ -18,23 +18,23 @@ from blushcore.jobs.refine.preflight import Inputs
 from blushcore.jobs.refine.schedule import FIRST_INCREMENT_SHELLS, coarse_size, shell_at
 from blushcore.poses import OffsetGrid, OrientationGrid
 
-_OPERATIONS = 6.0
+OPERATIONS = 6.0
 """A component and pose: real and imaginary part and the CTF's square, a product and a sum each."""
-_GLOBAL_SHARE = 0.25
+GLOBAL_SHARE = 0.25
 """Of the plain matrix product's speed that global searches reached, where images are sure of their poses."""
-_LOCAL_SHARE = 0.03
+LOCAL_SHARE = 0.03
 """The same of local searches, whose work is making slices."""
 _GLOBAL_ITERATIONS = 6
 _LOCAL_ITERATIONS = 10
-_LOCAL_POSES = 2000.0
+LOCAL_POSES = 2000.0
 _UNSURE_ITERATION = 80.0
 """How much longer an iteration takes in which most poses stay possible; there are one or two at most."""
 _BLOCK_OPERATIONS = 28.6e9
 _BLOCK_PITCH_ANGSTROM = 60.0
 """How far apart the denoiser's blocks are taken to be, along each axis of the particle's box."""
-_DENOISING_SHARE = 0.5
-_SPREAD = 2.5
-_START_SECONDS = 8.0
+DENOISING_SHARE = 0.5
+SPREAD = 2.5
+START_SECONDS = 8.0
 _MEASURE_SECONDS = 0.05
 
 
@@ -51,17 +51,16 @@ def predicted_seconds(params: RefineParameters, inputs: Inputs) -> tuple[float, 
     reach, step = search.offset_range_angstrom / voxel_size, search.offset_step_angstrom / voxel_size
     poses = orientations * len(OffsetGrid(reach, step).coarse())
     rate = products_per_second(inputs.device)
-    one_global = images * poses * _components(coarse) * _OPERATIONS / (rate * _GLOBAL_SHARE)
-    one_local = images * _LOCAL_POSES * _components(box) * _OPERATIONS / (rate * _LOCAL_SHARE)
+    one_global = images * poses * components(coarse) * OPERATIONS / (rate * GLOBAL_SHARE)
+    one_local = images * LOCAL_POSES * components(box) * OPERATIONS / (rate * LOCAL_SHARE)
     last = params.max_iterations
     globally = 0 if search.is_local else min(_GLOBAL_ITERATIONS, last)
     locally = min(_LOCAL_ITERATIONS, max(0, last - globally))
-    least = _START_SECONDS + globally * one_global + locally * one_local
+    least = START_SECONDS + globally * one_global + locally * one_local
     if params.prior == "blush":
-        blocks = max(1.0, box * voxel_size / _BLOCK_PITCH_ANGSTROM) ** 3
-        least += (globally + locally) * 2 * blocks * _BLOCK_OPERATIONS / (rate * _DENOISING_SHARE)
+        least += (globally + locally) * 2 * denoiser_operations(box, voxel_size) / (rate * DENOISING_SHARE)
     unsure = _UNSURE_ITERATION * one_global if globally else 0.0
-    return least, _SPREAD * least + unsure
+    return least, SPREAD * least + unsure
 
 
 def products_per_second(device: torch.device) -> float:
@@ -76,6 +75,12 @@ def products_per_second(device: torch.device) -> float:
     return done * 2.0 * n**3 / (time.perf_counter() - began)
 
 
-def _components(size: int) -> float:
+def denoiser_operations(box: int, voxel_size: float) -> float:
+    """Return how many multiplications and additions denoising a map takes, about."""
+    blocks = max(1.0, box * voxel_size / _BLOCK_PITCH_ANGSTROM) ** 3
+    return float(blocks * _BLOCK_OPERATIONS)
+
+
+def components(size: int) -> float:
     """Return how many independent Fourier components an image has up to shell ``size / 2``."""
     return math.pi * (size / 2) ** 2 / 2

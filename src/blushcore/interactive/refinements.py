@@ -16,6 +16,7 @@ from blushcore.interactive.messages import (
     Working,
 )
 from blushcore.jobs.classify import preflight as classify
+from blushcore.jobs.classify.duration import predicted_seconds as classification_seconds
 from blushcore.jobs.classify.parameters import ClassifyParameters
 from blushcore.jobs.refine import preflight as refine
 from blushcore.jobs.refine.duration import predicted_seconds
@@ -85,13 +86,14 @@ def _refinement(request: CheckRefinement) -> tuple[refine.Inputs, Need, int, tup
 def _classification(
     request: CheckRefinement,
 ) -> tuple[refine.Inputs, Need, int, tuple[float, float] | None]:
-    """Return what a classification reads, and the memory and disk (bytes) that it needs."""
+    """Return what a classification reads, the memory and disk (bytes) and the time (s) that it needs."""
     params = ClassifyParameters.parse(request.parameters, "The classification")
     inputs = classify.check_inputs(params)
     kept = inputs.reader.kept_bytes
     images = len(inputs.table)
     need = classify.predicted_need(params, inputs.box, inputs.voxel_size, inputs.device, images, kept)
-    return inputs, need, classify.predicted_disk_bytes(params, len(inputs.table), inputs.box), None
+    disk = classify.predicted_disk_bytes(params, images, inputs.box)
+    return inputs, need, disk, classification_seconds(params, inputs)
 
 
 def make_demo_particles(request: MakeDemoParticles) -> Iterator[Event]:

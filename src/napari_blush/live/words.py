@@ -27,6 +27,9 @@ _LIVES: dict[str, tuple[Tone, str, str]] = {
     "unreachable": ("ask", "Not there", "The run directory cannot be reached; it is looked for."),
 }
 
+WITHOUT_TRAILING = "without spectral trailing: the resolution may be told too good"
+"""The mark of a run whose references kept what the network made up."""
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -94,4 +97,6 @@ def key_figures(history: Sequence[Mapping[str, Any]]) -> str:
     ):
         if newest.get(name) is not None:
             words.append(text.format(newest[name] * factor))
+    if newest.get("spectral_trailing") is False:
+        words.append(WITHOUT_TRAILING)
     return " · ".join(words)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
-import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - torch's own convention
 
@@ -26,6 +25,8 @@ _VOLUMES_IN_PLAY = 3
 """Volumes of one pair differ in filters and added noise only."""
 _LEAST_PARTICLE = 0.05
 _TRIES = 50
+_THINNED = 4
+"""Every fourth voxel along each axis says well enough how much of the particle a block holds."""
 _HELD_OUT_SEED = 11
 
 
@@ -137,8 +138,8 @@ def _draw_origin(
     for _ in range(_TRIES):
         z = int(generator.integers(first, last + 1))
         y, x = (int(place) for place in generator.integers(0, n - BLOCK_SIZE + 1, 2))
-        window = (slice(z, z + BLOCK_SIZE), slice(y, y + BLOCK_SIZE), slice(x, x + BLOCK_SIZE))
-        share = float(volume.mask[window].mean(dtype=torch.float32))
+        window = tuple(slice(at, at + BLOCK_SIZE, _THINNED) for at in (z, y, x))
+        share = float(volume.mask[window].float().mean())
         if share > found:
             best, found = (z, y, x), share
         if found >= _LEAST_PARTICLE:

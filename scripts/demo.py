@@ -41,7 +41,7 @@ class Demo(Stage):
 
     def is_hopeless(self) -> bool:
         """Whether something is wrong with the inputs or the run."""
-        return self.widget.state in ("wrong", "failed", "dead")
+        return self.widget.state in ("wrong", "broken", "failed", "dead")
 
     def words(self) -> str:
         """Return what the card says."""
@@ -75,13 +75,14 @@ class Demo(Stage):
         def shown() -> int:
             return -1 if view.layers.shown is None else int(view.layers.shown)
 
-        while True:
-            self.until(lambda last=shot: self.widget.state == "finished" or shown() > last)
+        def is_over() -> bool:
+            return bool(self.widget.state == "finished" and shot == view.run.summary.iteration)
+
+        while not is_over():
+            self.until(lambda last=shot: shown() > last or is_over())
             if shown() > shot:
                 shot = shown()
                 self.film(folder / f"iteration-{shot:02d}.png")
-            elif self.widget.state == "finished":
-                break
         self.film(folder / "finished.png")
 
     def write_film(self, path: Path) -> None:

@@ -161,6 +161,31 @@ def test_a_fault_is_said_at_its_field(open_widget, silent, tiny, tmp_path, qtbot
     assert widget.run_section.error_label.text().startswith("taken holds a run already.")
 
 
+def test_a_worker_that_dies_while_it_looks_is_told_and_tried_again(open_widget, silent, tiny, tmp_path, qtbot):
+    _, widget = open_widget(silent)
+    buttons = widget.card.buttons
+    fill(widget, tiny, tmp_path / "run")
+    checked(qtbot, silent, 1)
+    silent.died.emit("The worker ended by itself (exit code 1).", "Restart it.")
+    assert (widget.state, widget.card.text.text()) == (
+        "broken",
+        "The worker ended by itself (exit code 1). Restart it.",
+    )
+    assert not buttons["details"].isHidden()
+    buttons["details"].click()
+    from qtpy.QtWidgets import QMessageBox
+
+    [box] = widget.card.findChildren(QMessageBox)
+    assert box.detailedText() == "last words"
+    box.done(0)
+    box.deleteLater()
+    buttons["again"].click()
+    assert widget.state == "checking"
+    checked(qtbot, silent, 2)
+    answer_check(silent)
+    assert widget.state == "ready"
+
+
 def test_particles_that_cannot_be_read_are_told(open_widget, silent, tmp_path, qtbot):
     _, widget = open_widget(silent)
     widget.set_up.particles.choose(tmp_path / "none.star")
@@ -425,5 +450,5 @@ def test_a_run_is_stopped_at_once_and_a_finished_one_is_looked_at(open_widget, t
     assert widget.run_section.output.path != tmp_path / "run"
     started(widget, tiny, tmp_path / "run2", qtbot, max_iterations=1)
     qtbot.waitUntil(lambda: widget.state == "finished", timeout=PATIENCE)
-    assert "Å (FSC of the halves 0.143, no mask) after 1 iterations" in widget.card.text.text()
+    assert "Å (FSC of the halves 0.143, no mask) after 1 iteration," in widget.card.text.text()
     assert (tmp_path / "run2" / "run_class001.mrc").is_file()

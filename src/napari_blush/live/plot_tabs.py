@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QSize, Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QSizePolicy, QTabWidget, QVBoxLayout, QWidget
+from qtpy.QtCore import QSize, Qt, Signal  # type: ignore[attr-defined]
+from qtpy.QtWidgets import QLabel, QSizePolicy, QTabWidget, QVBoxLayout, QWidget
 
 from napari_blush.background import Background
 from napari_blush.live.angles import read_directions
 from napari_blush.live.words import has_classes
+from napari_blush.panels.cards import hint
 from napari_blush.plots.angles import AngularDistributionPlot
 from napari_blush.plots.classes import ClassesPlot
 from napari_blush.plots.fsc_history import FscHistoryPlot
@@ -45,6 +46,7 @@ class PlotTabs(QTabWidget):
         self._looked_at: tuple[int | None, bool, int | None] = (None, True, None)
         self._directions_of: tuple[int, int, int | None] | None = None
         self._drawn: dict[QWidget, Any] = {}
+        self._nothing: dict[QWidget, QLabel] = {}
         self.setDocumentMode(True)
         bar = self.tabBar()
         assert bar is not None  # every QTabWidget has one
@@ -65,6 +67,10 @@ class PlotTabs(QTabWidget):
             column = QVBoxLayout(page)
             column.setContentsMargins(0, 0, 0, 0)
             column.addWidget(plot)
+            if plot is not self.angles:  # which says so itself
+                self._nothing[plot] = hint("The first iteration brings the first values.")
+                self._nothing[plot].setAlignment(Qt.AlignmentFlag.AlignCenter)
+                column.addWidget(self._nothing[plot])
             self.setTabToolTip(self.addTab(page, name), words)
         self._offer([])
         self.currentChanged.connect(self._on_page)
@@ -138,6 +144,10 @@ class PlotTabs(QTabWidget):
         iteration, following, _ = self._looked_at
         history = self._run.history
         self._offer(history)
+        has_figures = any(len(figures) > 1 for figures in history)  # iteration 0 has none
+        for plot, words in self._nothing.items():
+            plot.setVisible(has_figures)
+            words.setHidden(has_figures)
         page = self.currentWidget()
         if page is self.fsc.parentWidget():
             self._draw_history(self.fsc, history, iteration)

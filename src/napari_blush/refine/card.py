@@ -35,6 +35,7 @@ _BUTTONS = {
     "stop_after": ("Stop after iteration", "Stop once the iteration under way is done; it can be resumed"),
     "stop_now": ("Stop now", "Stop at once; the iteration under way is lost, the run can be resumed"),
     "resume": ("Resume", "Start a new worker, which goes on after the last iteration that was done"),
+    "again": ("Try again", "Start the process that looks at the inputs anew"),
     "details": ("Details…", "What the worker said last, and the traceback of an unexpected error"),
     "set_up": ("New run", "Leave this run as it is, and set up another"),
 }
@@ -43,6 +44,7 @@ _BUTTONS = {
 _OFFERED: dict[State, tuple[str, ...]] = {
     State.EMPTY: ("open", "demo", "attach"),
     State.ASKING: ("attach",),
+    State.BROKEN: ("again", "details"),
     State.WAITING: ("resume", "set_up"),
     State.RUNNING: ("pause", "stop_after", "stop_now"),
     State.PAUSED: ("go_on", "stop_now"),

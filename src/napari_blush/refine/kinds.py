@@ -14,6 +14,22 @@ JobParameters: TypeAlias = RefineParameters | ClassifyParameters
 
 FILES = ("particles", "reference", "mask")
 _SHARED = ("diameter", "symmetry", "prior", "weights", "device")
+LABELS = {
+    "classes": "Classes (K)",
+    "healpix_order": "HEALPix order",
+    "local_from_order": "Local from order",
+    "initial_lowpass": "Initial low-pass",
+    "first_iteration_cc": "First by correlation",
+    "tau_fudge": "Tau fudge (T)",
+    "low_resolution_join": "Join halves up to",
+    "max_iterations": "Iterations at most",
+    "resample_reference": "Resample reference",
+    "local_sigma_deg": "Local search σ",
+    "highest_resolution": "Compare up to",
+    "keep": "Keep of the maps",
+    "root": "Images' folder",
+}
+"""What a parameter is called in the dock, where its own name will not do."""
 _ALIGNMENTS = (
     ("everywhere", "global"),
     ("near the last poses", "local"),
@@ -55,6 +71,10 @@ class JobKind:
         """The parameters that seldom need to be changed."""
         elsewhere = (*self.main, *FILES, *self.kept)
         return [name for name in self.model.model_fields if name not in elsewhere]
+
+    def label(self, name: str) -> str:
+        """Return what a parameter is called in the dock."""
+        return LABELS.get(name, name.replace("_", " ").capitalize())
 
     def with_files(self, values: Mapping[str, Any], **files: Path | None) -> dict[str, Any]:
         """Return values with other files, in the form that the model takes them."""

@@ -14,28 +14,14 @@ from napari_blush.panels.cards import Section
 from napari_blush.panels.diameter import DiameterPanel
 from napari_blush.panels.network import NetworkChoice
 from napari_blush.parameter_form import ParameterForm
-from napari_blush.refine.kinds import JobKind, JobParameters
+from napari_blush.refine.kinds import LABELS, JobKind, JobParameters
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
 _FOLD = "Expert: sampling and regularisation"
 _NOTHING = {"offset_range": "5 pixels", "offset_step": "2 pixels", "highest_resolution": "Nyquist"}
-_LABELS = {
-    "classes": "Classes (K)",
-    "healpix_order": "HEALPix order",
-    "local_from_order": "Local from order",
-    "initial_lowpass": "Initial low-pass",
-    "first_iteration_cc": "First by correlation",
-    "tau_fudge": "Tau fudge (T)",
-    "low_resolution_join": "Join halves up to",
-    "max_iterations": "Iterations at most",
-    "resample_reference": "Resample reference",
-    "local_sigma_deg": "Local search σ",
-    "highest_resolution": "Compare up to",
-    "keep": "Keep of the maps",
-    "root": "Images' folder",
-}
+
 _ONLY_BLUSH = ("weights", "spectral_trailing", "safeguards")
 
 
@@ -64,10 +50,10 @@ class ParametersPanel(QWidget):
             "weights": [("default", None)],
             **{name: list(offered) for name, offered in kind.choices.items()},
         }
-        self.form = ParameterForm(kind.model, fields=main, nothing=_NOTHING, choices=choices, labels=_LABELS)
+        self.form = ParameterForm(kind.model, fields=main, nothing=_NOTHING, choices=choices, labels=LABELS)
         self.form.set_step("diameter", 5)
         self.form.set_nothing("diameter", "not set")
-        self.expert = ParameterForm(kind.model, fields=kind.expert, nothing=_NOTHING, labels=_LABELS)
+        self.expert = ParameterForm(kind.model, fields=kind.expert, nothing=_NOTHING, labels=LABELS)
         self.network = NetworkChoice(self.form)
         self.diameter_panel = DiameterPanel(viewer, self.form)
         self._build()

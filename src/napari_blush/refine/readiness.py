@@ -14,6 +14,7 @@ from napari_blush.background import Background
 from napari_blush.refine import runs
 from napari_blush.refine.checks import Checks, words_of_check
 from napari_blush.refine.kinds import JobParameters
+from napari_blush.refine.remedies import in_the_dock
 from napari_blush.refine.run_section import RunSection
 from napari_blush.refine.set_up import SetUp
 from napari_blush.refine.states import State
@@ -76,7 +77,7 @@ class Readiness(QObject):
         self._run.button.setEnabled(state is State.READY)
         if state is not State.READY:
             self._run.set_need("", False)
-        if state not in (State.WRONG, State.READY):
+        if state not in (State.WRONG, State.BROKEN, State.READY):
             self._run.set_error("")
         self.stood.emit(state, text)
 
@@ -155,7 +156,7 @@ class Readiness(QObject):
             self._on_refused("output", "Name the folder that the run is to make.")
         else:
             try:
-                runs.require_new(output)
+                runs.require_room(output)
             except BlushError as error:
                 self._on_refusal(error)
                 return
@@ -169,6 +170,7 @@ class Readiness(QObject):
     def _on_refused(self, field: str, sentence: str) -> None:
         if self.state is not State.CHECKING:
             return
+        sentence = in_the_dock(sentence, self._set_up.kind)
         if field == "output":
             self._run.set_error(sentence)
             placed = True
@@ -182,4 +184,4 @@ class Readiness(QObject):
 
     def _on_failed(self, sentence: Any) -> None:
         if self.state in (State.MAKING, State.CHECKING):
-            self.stand(State.WRONG, str(sentence))
+            self.stand(State.BROKEN, str(sentence))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,6 +32,26 @@ def require_new(directory: Path) -> None:
             )
 
 
+def require_room(directory: Path) -> None:
+    """Refuse a directory that a run cannot be made in: it holds one, or it could not be written.
+
+    Raises
+    ------
+    BlushError
+        With the field ``output``.
+    """
+    require_new(directory)
+    nearest = next(one for one in (directory, *directory.absolute().parents) if os.path.lexists(one))
+    if not nearest.is_dir():
+        problem = f"{nearest} is a file, not a folder."
+    elif not os.access(nearest, os.W_OK | os.X_OK):
+        problem = f"Nothing can be written in {nearest}."
+    else:
+        return
+    with blaming("output"):
+        raise BlushError(problem, "Name another folder.")
+
+
 def begin(directory: Path, job: str, parameters: Callable[[Path], JobParameters]) -> Path:
     """Make a run and start its worker, which outlives this process.
 
@@ -48,7 +69,7 @@ def begin(directory: Path, job: str, parameters: Callable[[Path], JobParameters]
     BlushError
         If the directory cannot be made or holds a run, or the worker does not begin.
     """
-    require_new(directory)
+    require_room(directory)
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -56,7 +77,9 @@ def begin(directory: Path, job: str, parameters: Callable[[Path], JobParameters]
             raise BlushError(
                 f"{directory} could not be made: {error.strerror}.", "Name another folder."
             ) from error
-    create_run(directory, job, parameters(directory))
+    params = parameters(directory)
+    with blaming("output"):
+        create_run(directory, job, params)
     start_worker(directory)
     return directory
 

@@ -92,6 +92,7 @@ class SetUp(QWidget):
         column.addLayout(kinds)
         for section in (self.particles, maps, *self.panels.values()):
             column.addWidget(section)
+        column.addStretch(1)
 
     # --- which job --------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from blushcore.protocol import Failed, Finished
+from napari_blush.live.words import has_classes
 from napari_blush.panels.words import duration
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ class State(StrEnum):
         EMPTY ─▶ ASKING ⇄ CHECKING ─▶ READY ─▶ STARTING ─▶ RUNNING ⇄ PAUSED ─▶ STOPPING ─▶ STOPPED
           │               │    ▲                             │ ▲                             │
           └─▶ MAKING      ▼    │                  SILENT ◀───┤ └───────── resume ────────────┤
-                        WRONG ─┘                             ▼                               │
+                  WRONG, BROKEN ─┘                           ▼                               │
                                               FINISHED, FAILED, DEAD, UNREACHABLE ───────────┘
     """
 
@@ -30,6 +31,7 @@ class State(StrEnum):
     ASKING = "asking"
     CHECKING = "checking"
     WRONG = "wrong"
+    BROKEN = "broken"
     READY = "ready"
     STARTING = "starting"
     WAITING = "waiting"
@@ -50,6 +52,7 @@ OF_A_RUN = frozenset(State) - {
     State.ASKING,
     State.CHECKING,
     State.WRONG,
+    State.BROKEN,
     State.READY,
 }
 """States in which a run is shown."""
@@ -93,6 +96,8 @@ def words_of_setting_up(state: State, text: str = "") -> Words:
         return Words("ask", "Something is missing", text)
     if state is State.WRONG:
         return Words("bad", "One thing to mend", text)
+    if state is State.BROKEN:
+        return Words("bad", "The inputs could not be looked at", text)
     words = _SETTING_UP[state]
     return Words(words.tone, words.title, text or words.text, words.done, words.total)
 
@@ -170,9 +175,12 @@ def _result(status: RunStatus) -> str:
     figures = dict(event.figures) if isinstance(event, Finished) else {}
     if not figures:
         return ""
-    words = f"{figures['resolution_angstrom']:.2f} Å (FSC of the halves 0.143, no mask)"
+    criterion = "SSNR 1 in the best class" if has_classes(figures) else "FSC of the halves 0.143, no mask"
+    resolution = figures.get("resolution_angstrom")
+    words = "It is done" if resolution is None else f"{resolution:.2f} Å ({criterion})"
     if "iterations" in figures:
-        words += f" after {figures['iterations']} iterations"
+        count = figures["iterations"]
+        words += f" after {count} iteration{'s' * (count != 1)}"
     if "seconds_in_all" in figures:
         words += f", {duration(figures['seconds_in_all'])}"
     return f"{words}."

@@ -124,9 +124,8 @@ class RefineWidget(Dock):
         column = QVBoxLayout(content)
         column.setContentsMargins(6, 6, 10, 6)
         column.setSpacing(8)
-        column.addWidget(self.set_up)
-        column.addWidget(self._watch_page)
-        column.addStretch(1)
+        column.addWidget(self.set_up, 1)
+        column.addWidget(self._watch_page, 1)  # its plots take what room there is
         self._scroll = scrolled(content)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 6, 6, 6)
@@ -191,7 +190,13 @@ class RefineWidget(Dock):
         self.pages["watch"].setEnabled(self.view is not None)
 
     def take_demo(self) -> None:
-        """Make the built-in particle set, if it is not there yet, and take it with what suits it."""
+        """Make the built-in particle set, if it is not there yet, and take it with what suits it.
+
+        A run that is watched goes on, and is watched no more.
+        """
+        if self.view is not None:
+            self.watching.detach()
+            self.show_page("set_up")
         self.readiness.stand(State.MAKING)
         self.checks.make_demo(places.demo_folder())
 
@@ -278,6 +283,7 @@ class RefineWidget(Dock):
         layer = self.set_up.reference.layer
         if layer is not None:
             layer.visible = False
+            self._viewer.layers.selection.discard(layer)  # the run's map takes its place
         self._try_to_attach(directory)
 
     def _on_attached(self) -> None:
@@ -292,11 +298,20 @@ class RefineWidget(Dock):
             "demo": self.take_demo,
             "attach": self._ask_for_run,
             "set_up": self._set_up_anew,
+            "again": self._try_again,
         }
-        if name in actions:
+        if name == "details" and self.view is None:
+            self.card.show_details(self._worker.details)
+        elif name in actions:
             actions[name]()
         else:
             self.watching.act(name)
+
+    def _try_again(self) -> None:
+        if self.set_up.particles.path is None:
+            self.take_demo()
+        else:
+            self.readiness.look()
 
     def _ask_for_particles(self) -> None:
         name, _ = QFileDialog.getOpenFileName(self, "Particles", "", STAR_FILES)

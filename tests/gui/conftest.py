@@ -14,6 +14,8 @@ import pytest
 
 from blushcore.volumes import MapHeader, Volume
 
+os.environ["NAPARI_CONFIG"] = ""  # what tests choose is not saved among the settings of who runs them
+
 if os.environ.get("QT_API") == "pyside6" and sys.version_info < (3, 12):
     # PySide6 6.12 gives away references to None that it does not own, in napari's code as in ours; at the last
     # of them Python 3.11 aborts, after some viewers. From 3.12 on None cannot run out.

@@ -38,9 +38,9 @@ def test_a_run_arrives_in_panel_and_plots(
         assert view.layers.split is not None
         qtbot.waitUntil(lambda: view.fsc.iteration == 2)
         assert view.progress._history == []  # drawn when it is looked at
-        view.tabs.setCurrentIndex(1)
+        view.tabs.show_plot(view.progress)
         assert [one["iteration"] for one in view.progress._history] == [1, 2]
-        view.tabs.setCurrentIndex(2)
+        view.tabs.show_plot(view.angles)
         qtbot.waitUntil(lambda: view.angles.counts is not None, timeout=20_000)
         assert view.angles.counts.images == 200
         replay.step()
@@ -51,7 +51,7 @@ def test_a_run_arrives_in_panel_and_plots(
         view.slider.slider.setValue(1)
         qtbot.waitUntil(lambda: view.layers.shown == 1, timeout=10_000)
         assert not view.slider.following
-        view.tabs.setCurrentIndex(0)
+        view.tabs.show_plot(view.fsc)
         assert view.fsc.iteration == 1
         replay.write_raw(b"torn\n")
         qtbot.waitUntil(lambda: view.problems.isVisible())
@@ -64,6 +64,54 @@ def test_a_run_arrives_in_panel_and_plots(
     assert not view.modes["split"].isEnabled()  # the final map has none before the prior
     assert view.modes["single"].isChecked()
     assert view.text.text().startswith("3 iterations")
+    view.close()
+
+
+def test_two_hundred_updates_leave_neither_memory_nor_widgets(
+    qtbot: Any, make_viewer: Callable[..., Any], recorded: Path, tmp_path: Path
+) -> None:
+    import gc
+    import tracemalloc
+
+    import psutil
+    from qtpy.QtWidgets import QApplication
+    from replay import Replay
+
+    process = psutil.Process()
+    viewer = make_viewer(show=True)
+    with Replay(recorded, tmp_path / "live") as replay:
+        view = docked(qtbot, viewer, replay.run.path)
+        replay.play_iteration()
+        record = replay.play_iteration()
+        qtbot.waitUntil(lambda: view.layers.shown == 1, timeout=20_000)
+        drawn: list[int] = []
+        view.layers.changed.connect(lambda: drawn.append(view.layers.shown))
+
+        def update(iteration: int) -> None:
+            replay.again(record, iteration)
+            qtbot.waitUntil(lambda: view.run.summary.iteration == iteration, timeout=20_000)
+
+        def held() -> tuple[int, int, int]:
+            gc.collect()
+            return tracemalloc.get_traced_memory()[0], process.memory_info().rss, len(QApplication.allWidgets())
+
+        for iteration in range(2, 52):
+            update(iteration)
+        tracemalloc.start()
+        try:
+            python, resident, widgets = held()
+            for iteration in range(52, 202):
+                update(iteration)
+            qtbot.waitUntil(lambda: view.layers.shown == 201, timeout=20_000)
+            python_after, resident_after, widgets_after = held()
+        finally:
+            tracemalloc.stop()
+        assert view.fsc.iteration == 201
+        assert len(drawn) > 50
+        assert widgets_after == widgets
+        # A map of 24³ voxels is 55 kB; of 150 iterations only their figures stay.
+        assert python_after - python < 4e6
+        assert resident_after - resident < 40e6
     view.close()
 
 
@@ -88,7 +136,7 @@ def test_a_run_directory_is_opened_by_napari(
     from napari_blush.live import opening
 
     path = recorded / name
-    monkeypatch.setattr(opening, "_refine_widget", lambda _: None)
+    monkeypatch.setattr(opening, "refine_widget", lambda _: None)
     viewer = make_viewer(show=True)
     viewer.open(str(path), plugin="napari-blush")
     [dock] = [dock for name, dock in viewer.window.dock_widgets.items() if name == "Run run"]

@@ -26,7 +26,7 @@ def test_the_demo_refines_before_your_eyes(repository: Path, tmp_path: Path) -> 
     demo = subprocess.Popen(
         [sys.executable, "demo.py", str(tmp_path / "out"), "--iterations", str(ITERATIONS)],
         cwd=repository / "scripts",
-        env={**os.environ, "XDG_DATA_HOME": str(tmp_path / "data")},
+        env={**os.environ, "XDG_DATA_HOME": str(tmp_path / "data"), "NAPARI_CONFIG": ""},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

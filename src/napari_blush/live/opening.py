@@ -1,7 +1,8 @@
 """Run directories into napari: ``napari RUN_DIR``, or a folder dropped on the viewer.
 
-napari's own reader takes folders too (of pictures), so napari asks once which of the two is meant, unless told
-with ``--plugin napari-blush``. The run's ``events.jsonl`` is nobody else's and stands for its folder.
+napari's own reader takes folders too (of pictures), so napari asks which of the two is meant, unless its
+settings know the folder's name (see `napari_blush.live.preference`), or it is told with ``--plugin
+napari-blush``. The run's ``events.jsonl`` is nobody else's and stands for its folder.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from napari_blush.notices import errors_are_told
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
+
+    from napari_blush.training.view import TrainingView
 
 LayerData: TypeAlias = "tuple[Any, dict[str, Any], str]"
 
@@ -52,8 +55,10 @@ def read_run_directory(path: str | Sequence[str]) -> list[LayerData]:
     return list(_NOTHING)
 
 
-def open_run(viewer: Viewer, directory: Path) -> LiveView:
+def open_run(viewer: Viewer, directory: Path) -> LiveView | TrainingView:
     """Show a run, live or finished, in the dock *Refine*, or in one of its own where there is no such widget.
+
+    Trainings have a view and a dock of their own.
 
     Parameters
     ----------
@@ -67,7 +72,13 @@ def open_run(viewer: Viewer, directory: Path) -> LiveView:
     BlushError
         If `directory` is not a run directory.
     """
-    widget = _refine_widget(viewer)
+    from napari_blush.training import view as trainings  # which is made of what is in here
+
+    if trainings.is_training(directory):
+        training = trainings.TrainingView(viewer, directory)
+        viewer.window.add_dock_widget(training, name=f"Training {directory.name}", area="right")
+        return training
+    widget = refine_widget(viewer)
     if widget is not None:
         widget.attach(directory)
         attached: LiveView = widget.view
@@ -77,7 +88,7 @@ def open_run(viewer: Viewer, directory: Path) -> LiveView:
     return view
 
 
-def _refine_widget(viewer: Viewer) -> Any:
+def refine_widget(viewer: Viewer) -> Any:
     """Return the plugin's dock for refinements, opened if need be; None if the manifest has none."""
     from npe2 import PluginManager
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from blushcore.volumes import Volume
-from napari_blush.layers.contrast import contrast_of_images, contrast_of_map
+from napari_blush.layers.contrast import contrast_of_images, contrast_of_map, contrast_of_projection
 
 NOISE = np.random.default_rng(3).normal(2.0, 0.5, (40, 40, 40)).astype(np.float32)
 
@@ -30,6 +30,20 @@ def test_a_few_hot_voxels_do_not_count() -> None:
     values = NOISE.copy()
     values[0, 0, :20] = 1000.0
     assert contrast_of_map(values)[1] < 50
+
+
+def test_values_that_are_no_numbers_do_not_count() -> None:
+    values = NOISE.copy()
+    values[0, 0, 0], values[1, 2, 3] = np.nan, np.inf
+    assert contrast_of_map(values) == pytest.approx(contrast_of_map(NOISE), abs=0.05)
+    assert contrast_of_map(np.full((4, 4, 4), np.nan, np.float32)) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("shape", [(130, 120, 110), (9, 10, 11), (5, 1, 7), (1, 2, 2)])
+def test_projections_have_limits_whatever_the_box(shape: tuple[int, int, int]) -> None:
+    black, white = contrast_of_projection(np.random.default_rng(1).normal(size=shape).astype(np.float32))
+    assert np.isfinite([black, white]).all()
+    assert black < white
 
 
 def test_the_empty_surroundings_of_a_masked_map_do_not_count() -> None:

@@ -2,7 +2,7 @@
 
 ::
 
-    python benchmarks/denoiser_scores.py --weights interim-1
+    python benchmarks/denoiser_scores.py --weights v1
     python benchmarks/denoiser_scores.py --weights my.safetensors --limit 4 --resolutions 5
 
 For each model of the table's ``test`` split and each resolution, half-maps are simulated by the fast route at

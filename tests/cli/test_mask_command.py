@@ -69,7 +69,7 @@ def test_a_mask_without_lowpass_and_edge_is_the_threshold_itself(particle, capsy
 def test_doubts_are_told(particle, capsys):
     _, out, _ = run(capsys, "map.mrc", "-o", "mask.mrc", "--threshold", "-9", "--json")
     assert "reaches the faces of the box" in json.loads(out)["warnings"][0]
-    label = denoised_label("interim-1", "0" * 64)
+    label = denoised_label("v1", "0" * 64)
     write_map(Path("denoised.mrc"), Volume(particle, (VOXEL_SIZE,) * 3, HEADER.with_label(label)))
     _, _, err = run(capsys, "denoised.mrc", "-o", "mask2.mrc")
     assert "warning: The map was denoised" in err

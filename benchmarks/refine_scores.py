@@ -1,4 +1,7 @@
-"""How good a finished refinement of a set with known truth is: RELION's run folders and ours alike."""
+"""How good a finished refinement of a set with known truth is: RELION's run folders and ours alike.
+
+The frame that a run ended in is taken out first, in the same way for all: see `frames`.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from pathlib import Path
 import mrcfile
 import numpy as np
 import starfile
+from frames import frame_of, in_frame
 from numpy.typing import NDArray
 from pandas import DataFrame
 from scipy import ndimage
@@ -39,22 +43,19 @@ def score_run(run: Path, dataset: Path, *, prefix: str = "run", copies: int = 1)
         truth = np.asarray(file.data, np.float32)
         size = float(file.voxel_size.x) * len(truth)
     halves = [np.asarray(mrcfile.read(run / f"{prefix}_half{h}_class001_unfil.mrc")) for h in (1, 2)]
+    found, true = matched_tables(run / f"{prefix}_data.star", dataset / "true.star")
+    frame = frame_of(object_to_image(found), object_to_image(true), offset_errors(found, true), copies)
+    truth = in_frame(truth, frame, size / len(truth))
     inside = ndimage.gaussian_filter(truth, 2) > 0.05 * truth.max()
     mask = ndimage.gaussian_filter(inside.astype(np.float32), 1.5)
     with_truth = shell_correlation((halves[0] + halves[1]) * mask, truth * mask)
     between = shell_correlation(halves[0] * mask, halves[1] * mask)
-
-    true = particle_table(dataset / "true.star")
-    found = particle_table(run / f"{prefix}_data.star")
-    number = found["rlnImageName"].str.partition("@")[0].astype(int)
-    found = found.set_index(number).loc[true["rlnImageName"].str.partition("@")[0].astype(int)]
-    angle, shift = pose_errors(found, true, copies)
     return Scores(
         truth=round(crossing(with_truth, size, 0.5), 2),
         truth_mean=round(float(with_truth[1:].mean()), 4),
         half=round(crossing(between, size, 0.143), 2),
-        angle=round(angle, 3),
-        shift=round(shift, 3),
+        angle=round(float(np.median(frame.angles_deg)), 3),
+        shift=round(float(np.median(frame.offsets_angstrom)), 3),
     )
 
 
@@ -87,22 +88,24 @@ def crossing(curve: Curve, size_angstrom: float, threshold: float) -> float:
     return float(size_angstrom / (s - 1 + (curve[s - 1] - threshold) / (curve[s - 1] - curve[s])))
 
 
+def matched_tables(found: Path, true: Path) -> tuple[DataFrame, DataFrame]:
+    """Read the poses that were found, and the true ones, in the order of the latter; by the images' numbers."""
+    truth, table = particle_table(true), particle_table(found)
+    number = table["rlnImageName"].str.partition("@")[0].astype(int)
+    order = truth["rlnImageName"].str.partition("@")[0].astype(int)
+    return table.set_index(number).loc[order], truth
+
+
 def pose_errors(found: DataFrame, true: DataFrame, copies: int) -> tuple[float, float]:
-    """Median errors of orientations (degrees) and offsets (Å) of tables in the same order."""
-    a, b = object_to_image(found), object_to_image(true)
-    turns = Rotation.from_euler("Z", 360 * np.arange(copies)[:, None] / copies, degrees=True).as_matrix()
-    mates = a[None] @ turns[:, None]
-    a = mates[np.einsum("knij,nij->kn", mates, b).argmax(0), np.arange(len(a))]
-    angle = np.full(len(a), 180.0)
-    for _ in range(5):  # the rotation between the two frames, from the better half of the particles
-        good = angle <= np.median(angle)
-        u, _, v = np.linalg.svd(np.einsum("nij,nik->jk", a[good], b[good]))
-        frame = u @ np.diag([1, 1, np.linalg.det(u @ v)]) @ v
-        cosine = (np.einsum("nij,nij->n", a @ frame, b) - 1) / 2
-        angle = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
+    """Median errors of orientations (°) and offsets (Å) of tables in one order, without those of the frame."""
+    frame = frame_of(object_to_image(found), object_to_image(true), offset_errors(found, true), copies)
+    return float(np.median(frame.angles_deg)), float(np.median(frame.offsets_angstrom))
+
+
+def offset_errors(found: DataFrame, true: DataFrame) -> NDArray[np.float64]:
+    """Found less true offsets in Å, ``(N, 2)``."""
     columns = ["rlnOriginXAngst", "rlnOriginYAngst"]
-    offset = found[columns].to_numpy(float) - true[columns].to_numpy(float)
-    return float(np.median(angle)), float(np.median(np.hypot(*offset.T)))
+    return found[columns].to_numpy(float) - true[columns].to_numpy(float)
 
 
 def object_to_image(table: DataFrame) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ class SurfaceStage(Stage):
     """A viewer with the dock widget *Coloured surface*."""
 
     def __init__(self, theme: str) -> None:
-        super().__init__("Coloured surface", theme=theme)
+        super().__init__("Coloured surface", theme=theme, patience_seconds=1800.0)
 
     def words(self) -> str:
         """Return what the widget says."""

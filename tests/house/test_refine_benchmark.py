@@ -191,7 +191,7 @@ def test_pose_errors_are_told_apart_from_the_frame_and_symmetry(benchmark_module
     scores = sys.modules["refine_scores"]
     angle, shift = scores.pose_errors(found, true, 4)
     assert angle == pytest.approx(np.median(np.degrees(errors.magnitude())), rel=0.05)
-    assert shift == pytest.approx(0.7)
+    assert shift == pytest.approx(0.7, rel=0.1)  # nearly all: a little passes for a shift along the axis
     turned = true.copy()
     frame = Rotation.from_euler("ZYZ", [20, 50, 70], degrees=True)
     turned[angles] = (frame * to_object * errors).as_euler("ZYZ", degrees=True)

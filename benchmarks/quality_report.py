@@ -1,0 +1,297 @@
+"""The scorecard as JSON, as a table in markdown and as one picture for a model card."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+TIERS = (
+    ("goal", 0.03, 0.95),
+    ("after half an hour on a large GPU", 0.01, 0.95),
+    ("trained on a CPU", 0.005, 0.80),
+)
+"""Name, least gain of the mean FSC over the baseline, in which share of the cases."""
+CONTROLS = ("unchanged", "from memory")
+_ROWS = ("input", "wiener", "gaussian", "non_local_means")
+_NAMES = {"input": "noisy input", "wiener": "Wiener by FSC", "non_local_means": "non-local means"}
+
+
+@dataclass(frozen=True)
+class Scorecard:
+    """All that was found.
+
+    Attributes
+    ----------
+    command
+        That it was found with.
+    weights
+        SHA-256 by name.
+    quality, behaviour
+        One record a case; see denoiser_quality.py.
+    verdicts
+        Of the tests of hallucination, by denoiser, controls included.
+    """
+
+    command: str
+    weights: dict[str, str]
+    quality: list[dict[str, Any]]
+    behaviour: list[dict[str, Any]]
+    verdicts: dict[str, list[dict[str, Any]]]
+
+    @property
+    def controls_hold(self) -> bool:
+        """Whether each test passes what changes nothing and fails what invents."""
+        honest, inventing = (self.verdicts.get(name, []) for name in CONTROLS)
+        return all(v["passed"] for v in honest) and not any(v["passed"] for v in inventing)
+
+    def gains(self, name: str, **only: object) -> list[float]:
+        """Return the gains of a set of weights over its baseline in the cases with these properties."""
+        found = []
+        for record in self.quality:
+            scores = record["scores"]
+            if name in scores and all(record[key] == value for key, value in only.items()):
+                found.append(mean_fsc(scores[name]) - mean_fsc(scores[f"{name} × mask"]))
+        return found
+
+
+def mean_fsc(score: dict[str, Any]) -> float:
+    return float(np.mean(score["fsc"]))
+
+
+def tier(gains: Sequence[float]) -> str:
+    """Return the highest tier that these gains reach."""
+    values = np.array(gains)
+    for name, least, share in TIERS:
+        if len(values) and (values >= least).mean() >= share:
+            return f"{name} (at least {least:+g} in {100 * share:.0f} % of the cases)"
+    return "none"
+
+
+def write_scorecard(card: Scorecard, folder: Path) -> str:
+    """Write the three files and return the markdown."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = as_markdown(card)
+    (folder / "scorecard.json").write_text(json.dumps(asdict(card), indent=1), encoding="utf-8")
+    (folder / "scorecard.md").write_text(text, encoding="utf-8")
+    draw(card, folder / "scorecard.png")
+    return text
+
+
+def as_markdown(card: Scorecard) -> str:
+    """Return the scorecard's tables."""
+    lines = ["# Scorecard of denoisers", "", f"    {card.command}", ""]
+    lines += [f"- {name}: {sha256[:12]}" for name, sha256 in card.weights.items()]
+    for name in card.weights:
+        lines += _summary(card, name)
+    for route in sorted({record["route"] for record in card.quality}):
+        lines += [
+            "",
+            f"## Half-maps by the {route} route" if route == "fast" else "## Half-maps by way of images",
+        ]
+        lines += _quality_table(card, route)
+        lines += _gain_table(card, route)
+    lines += _behaviour_tables(card)
+    lines += _verdict_table(card)
+    return "\n".join(lines) + "\n"
+
+
+def _summary(card: Scorecard, name: str) -> list[str]:
+    gains = card.gains(name)
+    if not gains:
+        return []
+    records = [record["scores"] for record in card.quality if name in record["scores"]]
+    folds = [s["input"]["solvent"] / max(s[name]["solvent"], 1e-12) for s in records if "input" in s]
+    falls = [float(np.min(np.subtract(s[name]["fsc"], s[f"{name} × mask"]["fsc"]))) for s in records]
+    dice = np.mean([s[name]["dice"] for s in records])
+    share = ", ".join(f"{100 * np.mean(np.array(gains) >= least):.0f} % by {least:+g}" for _, least, _ in TIERS)
+    solvent = f"solvent ÷ {np.exp(np.mean(np.log(folds))):.0f} (least ÷ {min(folds):.1f}); " if folds else ""
+    line = (
+        f"**{name}**, {len(gains)} cases: mean FSC over the mask baseline {np.mean(gains):+.4f} "
+        f"(rising in {100 * np.mean(np.array(gains) > 0):.0f} %; {share}); worst shell {min(falls):+.3f}; "
+        f"{solvent}mask Dice {dice:.2f}. **Tier: {tier(gains)}.**"
+    )
+    return ["", line]
+
+
+def _methods(card: Scorecard) -> list[str]:
+    return [*_ROWS, *(label for name in card.weights for label in (f"{name} × mask", name))]
+
+
+def _quality_table(card: Scorecard, route: str) -> list[str]:
+    """FSC by resolution, and the real-space figures, a row a method."""
+    records = [record for record in card.quality if record["route"] == route]
+    resolutions = sorted({record["resolution"] for record in records})
+    head = " | ".join(f"FSC {resolution:g} Å" for resolution in resolutions)
+    lines = [
+        "",
+        f"| map | {head} | correlation | solvent | cases |",
+        "| --- |" + " --- |" * (len(resolutions) + 3),
+    ]
+    for method in _methods(card):
+        mine = [record for record in records if method in record["scores"]]
+        if not mine:
+            continue
+        cells = []
+        for resolution in resolutions:
+            values = [mean_fsc(r["scores"][method]) for r in mine if r["resolution"] == resolution]
+            cells.append(f"{np.mean(values):.4f}" if values else "")
+        correlation = np.mean([r["scores"][method]["correlation"] for r in mine])
+        solvent = np.exp(np.mean([np.log(max(r["scores"][method]["solvent"], 1e-12)) for r in mine]))
+        label = _NAMES.get(method, method.replace("× mask", "'s mask × input"))
+        lines.append(f"| {label} | {' | '.join(cells)} | {correlation:.3f} | {solvent:.2g} | {len(mine)} |")
+    return lines
+
+
+def _gain_table(card: Scorecard, route: str) -> list[str]:
+    """Gains over the baseline by anisotropy."""
+    kinds = list(dict.fromkeys(record["anisotropy"] for record in card.quality if record["route"] == route))
+    lines = [
+        "",
+        "| gain over the mask baseline | " + " | ".join(kinds) + " |",
+        "| --- |" + " --- |" * len(kinds),
+    ]
+    for name in card.weights:
+        gains = [card.gains(name, route=route, anisotropy=kind) for kind in kinds]
+        cells = [f"{np.mean(g):+.4f} ({100 * np.mean(np.array(g) > 0):.0f} % rise)" if g else "" for g in gains]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return lines
+
+
+def _behaviour_tables(card: Scorecard) -> list[str]:
+    if not card.behaviour:
+        return []
+    lines = ["", "## Again and again, and turned", ""]
+    head = ["weights", "FSC after 1", "2", "5", "10 applications", "amplitude after 10", "change 2nd → last"]
+    head += ["diverging", "quarter turns: error, FSC", "any turn: FSC (interpolation alone)"]
+    lines += ["| " + " | ".join(head) + " |", "| --- |" + " --- |" * 9]
+    for name in card.weights:
+        drifts, turns = (
+            [r["found"] for r in card.behaviour if r["weights"] == name and r["kind"] == kind]
+            for kind in ("drift", "equivariance")
+        )
+        cells = [""] * 9
+        if drifts:
+            fscs = [np.mean([d["fsc"][min(k, len(d["fsc"])) - 1] for d in drifts]) for k in (1, 2, 5, 10)]
+            amplitude = np.mean([d["amplitude"][-1] for d in drifts])
+            first, last = (np.mean([d["change"][k] for d in drifts]) for k in (0, -1))
+            cells[:7] = [f"{value:.4f}" for value in fscs] + [
+                f"{amplitude:.2f}",
+                f"{first:.3f} → {last:.3f}",
+                f"{sum(_diverges(d) for d in drifts)} of {len(drifts)}",
+            ]
+        if turns:
+            mean = {key: np.mean([t[key] for t in turns]) for key in turns[0]}
+            cells[7] = f"{mean['quarter_turn']:.3f}, {mean['quarter_turn_fsc']:.4f}"
+            cells[8] = f"{mean['any_turn_fsc']:.4f} ({mean['any_turn_fsc_of_interpolation']:.4f})"
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return lines
+
+
+def _diverges(found: dict[str, Any]) -> bool:
+    return not (0.5 <= found["amplitude"][-1] <= 2.0 and found["change"][-1] <= found["change"][0])
+
+
+def _verdict_table(card: Scorecard) -> list[str]:
+    if not card.verdicts:
+        return []
+    names = list(card.verdicts)
+    tests = list(dict.fromkeys(v["test"] for found in card.verdicts.values() for v in found))
+    lines = ["", "## Does it make things up?", "", "Found, at most allowed, and whether that passes.", ""]
+    lines += ["| test | " + " | ".join(names) + " |", "| --- |" + " --- |" * len(names)]
+    meanings: dict[str, str] = {}
+    for test in tests:
+        cells = []
+        for name in names:
+            verdict = next((v for v in card.verdicts[name] if v["test"] == test), None)
+            if verdict is None:
+                cells.append("")
+                continue
+            word = "pass" if verdict["passed"] else "**FAIL**"
+            cells.append(f"{verdict['found']:+.4f} / {verdict['bound']:.4f} {word}")
+            meanings[test] = verdict["meaning"]
+        lines.append(f"| {test} | {' | '.join(cells)} |")
+    lines += ["", *(f"- {test}: {meaning}." for test, meaning in meanings.items())]
+    held = "as they must" if card.controls_hold else "NOT as they must: no verdict counts"
+    lines += ["", f"The controls do {held}: what changes nothing passes, what goes by memory fails."]
+    return lines
+
+
+def draw(card: Scorecard, path: Path) -> None:
+    """Draw gains by resolution, FSC curves, repeated application and the tests, as one PNG."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 8), layout="constrained")
+    axes = figure.subplots(2, 2)
+    _draw_gains(axes[0, 0], card)
+    _draw_curves(axes[0, 1], card)
+    _draw_drift(axes[1, 0], card)
+    _draw_verdicts(axes[1, 1], card)
+    figure.savefig(path, dpi=110)
+
+
+def _draw_gains(axes: Any, card: Scorecard) -> None:
+    axes.set(
+        title="Gain of the mean FSC over input × network's mask", xlabel="resolution (Å)", ylabel="FSC gain"
+    )
+    resolutions = sorted({record["resolution"] for record in card.quality})
+    width = 0.8 / max(1, len(card.weights))
+    for index, name in enumerate(card.weights):
+        per = [card.gains(name, resolution=resolution) for resolution in resolutions]
+        places = [k - 0.4 + width * (index + 0.5) for k, values in enumerate(per) if values]
+        if places:
+            axes.boxplot([v for v in per if v], positions=places, widths=0.8 * width, showfliers=True)
+            axes.plot([], [], label=name)
+    for _, least, _ in TIERS:
+        axes.axhline(least, color="tab:green", lw=0.6, ls=":")
+    axes.axhline(0, color="0.5", lw=0.8)
+    axes.set_xticks(range(len(resolutions)), [f"{r:g}" for r in resolutions])
+
+
+def _draw_curves(axes: Any, card: Scorecard) -> None:
+    axes.set(
+        title="FSC to the truth in its mask, mean of all cases", xlabel="frequency × resolution", ylabel="FSC"
+    )
+    grid = np.linspace(0.05, 1, 40)
+    for method in _methods(card):
+        curves = [
+            np.interp(grid, np.arange(1, len(curve) + 1) / len(curve), curve)
+            for record in card.quality
+            if method in record["scores"] and (curve := record["scores"][method]["fsc"])
+        ]
+        if curves:
+            style = {"ls": "--", "lw": 1.0} if method in _ROWS or "×" in method else {"lw": 2.0}
+            axes.plot(grid, np.mean(curves, axis=0), label=_NAMES.get(method, method), **style)
+    if card.quality:
+        axes.legend(fontsize=8)
+
+
+def _draw_drift(axes: Any, card: Scorecard) -> None:
+    axes.set(title="Applied again and again", xlabel="application", ylabel="mean FSC to the truth")
+    for name in card.weights:
+        runs = [r["found"]["fsc"] for r in card.behaviour if r["weights"] == name and r["kind"] == "drift"]
+        if runs:
+            mean = np.mean(runs, axis=0)
+            axes.plot(range(1, len(mean) + 1), mean, "o-", label=name)
+            axes.legend(fontsize=8)
+
+
+def _draw_verdicts(axes: Any, card: Scorecard) -> None:
+    axes.set(title="Hallucination: found (dots) against what is allowed (bars)")
+    names = [name for name in card.verdicts if name != "unchanged"]
+    tests = list(dict.fromkeys(v["test"] for found in card.verdicts.values() for v in found))
+    height = 0.8 / max(1, len(names))
+    for index, name in enumerate(names):
+        for verdict in card.verdicts[name]:
+            y = tests.index(verdict["test"]) - 0.4 + height * (index + 0.5)
+            colour = "tab:blue" if verdict["passed"] else "tab:red"
+            axes.barh(y, verdict["bound"], height=0.8 * height, color="0.85")
+            axes.plot(verdict["found"], y, "o", color=colour)
+            axes.annotate(name, (verdict["found"], y), fontsize=6, xytext=(5, -2), textcoords="offset points")
+    axes.set_yticks(range(len(tests)), tests)
+    axes.set_xscale("symlog", linthresh=0.01)
+    axes.axvline(0, color="0.5", lw=0.8)

@@ -90,7 +90,8 @@ def simulate_half_maps(
     statistics
         What the reconstruction is like.
     generator
-        Source of the noise and of where the flexible patches lie. The same state gives the same maps.
+        Source of the noise and of where the flexible patches lie, on the density's device. The same state gives
+        the same maps.
 
     Raises
     ------
@@ -103,7 +104,7 @@ def simulate_half_maps(
             f"A resolution of {statistics.resolution:g} Å needs voxels of at most "
             f"{statistics.resolution / 2:g} Å, and these are {voxel_size:g} Å."
         )
-    frequency, directions = _frequencies(n, voxel_size)
+    frequency, directions = _frequencies(n, voxel_size, density.device)
     coverage = coverage_of_directions(directions, statistics.views)
     transfer = coverage / (coverage + _EDGE_OF_DIVISION)
     blurred = _local_blur(density, frequency, voxel_size, statistics, generator)
@@ -124,7 +125,8 @@ def simulate_half_maps(
     half1, half2 = (
         signal
         + torch.fft.irfftn(
-            torch.fft.rfftn(torch.randn(density.shape, generator=generator)) * (scale * noise_amplitude),
+            torch.fft.rfftn(torch.randn(density.shape, generator=generator, device=density.device))
+            * (scale * noise_amplitude),
             s=density.shape,
         )
         for _ in range(2)
@@ -179,9 +181,11 @@ def usual_b_factor(resolution: float) -> float:
     return 12.0 * math.pow(resolution, 1.5)
 
 
-def _frequencies(n: int, voxel_size: float) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
+def _frequencies(
+    n: int, voxel_size: float, device: torch.device
+) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
     """|k| in 1/Å on the half grid of `rfftn`, and the unit vectors' components (x, y, z)."""
-    full, half = torch.fft.fftfreq(n, voxel_size), torch.fft.rfftfreq(n, voxel_size)
+    full, half = (make(n, voxel_size, device=device) for make in (torch.fft.fftfreq, torch.fft.rfftfreq))
     kz, ky, kx = full[:, None, None], full[None, :, None], half[None, None, :]
     frequency = torch.sqrt(kz**2 + ky**2 + kx**2)
     safe = frequency.clamp_min(1e-9)
@@ -232,7 +236,7 @@ def _noise_amplitude(frequency: Tensor, coverage: Tensor, statistics: Reconstruc
     # The density of planes through a component falls as 1/|k|; near the origin, within 1/(particle's width) of
     # it (here 100 Å), every plane passes.
     seen = ctf_power / (table / 0.01).clamp_min(1)
-    radial = torch.sqrt(image_noise / seen).to(frequency.dtype)
+    radial = torch.sqrt(image_noise / seen).to(frequency)
     position = frequency / float(table[1])
     index = position.long().clamp_max(table.numel() - 2)
     fraction = position - index
@@ -252,12 +256,12 @@ def _local_blur(
     Between a few Gaussian-blurred copies, voxel by voxel, linearly in the variance.
     """
     n = density.shape[0]
-    line = (torch.arange(n) - n // 2) * voxel_size
+    line = (torch.arange(n, device=density.device) - n // 2) * voxel_size
     radius = torch.sqrt(line[:, None, None] ** 2 + line[:, None] ** 2 + line**2)
     # An error of the orientation moves a point along two of three axes.
     variance = 2 / 3 * (radius * math.radians(statistics.angular_error)) ** 2
     if statistics.flexibility > 0:
-        patches = torch.fft.rfftn(torch.randn(density.shape, generator=generator))
+        patches = torch.fft.rfftn(torch.randn(density.shape, generator=generator, device=density.device))
         patches = torch.fft.irfftn(patches * torch.exp(-((25.0 * frequency) ** 2) * 2), s=density.shape)
         share = torch.sigmoid(3 * (patches / patches.std() - 1.0))
         variance = variance + share * statistics.flexibility**2

@@ -2,7 +2,7 @@
 
 ::
 
-    python benchmarks/denoiser_quality.py --weights v1 other.safetensors       # all of it; stop it and go on at will
+    python benchmarks/denoiser_quality.py --weights v1 other.safetensors    # all of it; stop and go on at will
     python benchmarks/denoiser_quality.py --weights my.safetensors --quick
     python benchmarks/denoiser_quality.py --weights v1 --only quality --limit 8 --resolutions 5
 

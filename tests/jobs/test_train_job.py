@@ -404,8 +404,11 @@ def test_two_processes_do_what_one_does_with_the_joint_batch(params, tmp_path, m
         """The lanes of both processes, one after the other in each batch."""
 
         def __init__(self, blocks, first, _batch_size, _workers):
+            noisy = blocks.first_noisy // 2
             self._lanes = [
-                BatchStream(dataclasses.replace(blocks, lane=lane, lanes=2), first // 2, 1, 0)
+                BatchStream(
+                    dataclasses.replace(blocks, lane=lane, lanes=2, first_noisy=noisy), first // 2, 1, 0
+                )
                 for lane in (0, 1)
             ]
 

@@ -39,7 +39,7 @@ def test_no_voxel_is_in_both_parts(share, monkeypatch):
     beyond = float(mask[int(last) :].sum() / mask.sum())
     assert beyond > share * 0.8
     assert torch.equal(held_out[0][0], held_out_blocks(None, parts, 2)[0][0])
-    assert not torch.equal(held_out[0][0], held_out[2][0])
+    assert len({float(example[3].mean()) for example in held_out}) > 1
 
 
 def test_the_continuation_is_empty_and_the_rest_is_as_it_was():

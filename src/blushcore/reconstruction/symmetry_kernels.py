@@ -29,7 +29,7 @@ def add_mates(
     Parameters
     ----------
     data, weight
-        float32 ``(z, y, x, 2)`` and ``(z, y, x, 1)``: a half transform with x ≥ 0 and k = 0 at (reach, reach, 0).
+        float32 ``(z, y, x, 2)`` and ``(z, y, x, 1)``: a half transform, x ≥ 0 and k = 0 at (reach, reach, 0).
     radius
         Components beyond it are left as they are.
     operators

@@ -87,7 +87,8 @@ def _beside_the_training(
     device: torch.device, made: Generator[Example, None, None]
 ) -> Generator[Example, None, None]:
     """Make batches on a stream of their own, so that they wait for no step, and no step for them."""
-    stream, trains_on = torch.cuda.Stream(device), torch.cuda.current_stream(device)
+    trains_on = torch.cuda.current_stream(device)
+    stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
     while True:
         with torch.cuda.stream(stream):
             batch = next(made)

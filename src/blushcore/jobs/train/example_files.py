@@ -49,7 +49,8 @@ def read_examples(path: Path) -> dict[str, NDArray[np.float32]]:
         When it cannot be read.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # Opened here: of a file that is cut short, numpy leaves its own open.
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             return {name: archive[name].astype(np.float32) for name in PARTS}
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise BlushError(f"{path} cannot be read as slices of a training ({error}).") from error

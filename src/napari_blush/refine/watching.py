@@ -12,7 +12,6 @@ from qtpy.QtWidgets import QVBoxLayout
 from blushcore.protocol import BlushError
 from napari_blush.background import Background
 from napari_blush.live import LiveView
-from napari_blush.live.preference import prefer_this_plugin
 from napari_blush.refine import places, runs
 from napari_blush.refine.card import RunCard
 from napari_blush.refine.heart import Heart
@@ -80,7 +79,6 @@ class Watching(QObject):
         view.run.record.connect(self._on_record)
         self._stopping = self._starting = False
         places.remember_run(directory)
-        prefer_this_plugin(places.data_folder() / "told_napari")
         self.attached.emit()
         self._on_look()
 

@@ -59,8 +59,13 @@ def test_a_classification_runs_and_its_classes_arrive(widget: Any, tmp_path: Pat
 
     view.classes.box.setCurrentIndex(2)  # all of them
     qtbot.waitUntil(lambda: sum(layer.visible for layer in viewer.layers) == 2, timeout=PATIENCE)
-    shown = {layer.name: layer for layer in viewer.layers if layer.visible}
-    assert set(shown) == {f"run class {k} ({share:.0%})" for k, share in enumerate(shares, start=1)}
+    names = {f"run class {k} ({share:.0%})" for k, share in enumerate(shares, start=1)}
+
+    def visible() -> dict[str, Any]:
+        return {layer.name: layer for layer in viewer.layers if layer.visible}
+
+    qtbot.waitUntil(lambda: set(visible()) == names, timeout=PATIENCE)
+    shown = visible()
     for layer in shown.values():
         np.testing.assert_allclose(np.array(layer.data.shape) * layer.scale, BOX * PIXEL_SIZE, rtol=1e-5)
         assert np.asarray(layer.data).std() > 0

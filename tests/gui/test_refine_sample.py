@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from closed_docks import let_go
 
 from blushcore.interactive.messages import MakeDemoParticles, ParticlesMade
 from blushcore.volumes import read_map
@@ -53,7 +54,7 @@ def test_the_sample_fills_the_dock(
 
     viewer = make_viewer()
     [layer] = viewer.open_sample("napari-blush", "demo_particles")
-    widget = viewer.window.dock_widgets[DOCK]
+    widget = viewer.window.dock_widgets["Refine (napari-blush)"]
     assert widget.state == "making"
     [request] = silent.asked(MakeDemoParticles)
     assert request.folder == data_folder / "demo"
@@ -66,7 +67,8 @@ def test_the_sample_fills_the_dock(
     np.testing.assert_array_equal(layer.data, read_map(reference).data)
     np.testing.assert_allclose(layer.scale, PIXEL_SIZE)
     assert [one.name for one in viewer.layers] == ["ref40"]  # one, and the dock takes it
-    assert widget.set_up.reference.layer is getattr(layer, "__wrapped__", layer)
+    chosen = widget.set_up.reference.layer
+    assert getattr(chosen, "__wrapped__", chosen) is getattr(layer, "__wrapped__", layer)
     assert widget.value().particles == tiny.star
     qtbot.waitUntil(lambda: widget.set_up.particles.facts is not None, timeout=PATIENCE)
 
@@ -75,7 +77,7 @@ def test_the_sample_fills_the_dock(
     [layer] = viewer.open_sample("napari-blush", "demo_particles")
     assert layer.data.shape == (BOX,) * 3
     assert np.any(layer.data)
-    viewer.window.remove_dock_widget(widget)
+    let_go(viewer, widget)
 
 
 def test_the_sample_leaves_a_run_that_is_watched(
@@ -89,7 +91,7 @@ def test_the_sample_leaves_a_run_that_is_watched(
     viewer.open_sample("napari-blush", "demo_particles")
     assert widget.view is None
     assert widget.state == "making"
-    viewer.window.remove_dock_widget(widget)
+    let_go(viewer, widget)
 
 
 def click_entry(qtbot: Any, menu: Any, text: str) -> Any:
@@ -125,8 +127,7 @@ def test_five_clicks_lead_to_a_running_refinement(
     qtbot.waitUntil(lambda: widget.state in ("ready", "wrong"), timeout=PATIENCE)
     assert widget.state == "ready", widget.card.text.text()
     button = widget.run_section.button
-    assert button.isVisible()
-    assert button.isEnabled()
+    qtbot.waitUntil(lambda: button.isVisible() and button.isEnabled(), timeout=PATIENCE)
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: widget.state == "running", timeout=PATIENCE)
     directory = widget.view.run.directory
@@ -136,4 +137,4 @@ def test_five_clicks_lead_to_a_running_refinement(
     assert str(directory) in psutil.Process(worker.pid).cmdline()
     qtbot.waitUntil(lambda: widget.view.layers.shown == 0, timeout=PATIENCE)  # the reference is seen
     worker.end(stop_seconds=0)
-    window.remove_dock_widget(widget)
+    let_go(viewer, widget)

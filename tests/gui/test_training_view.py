@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from closed_docks import let_go
 
 from blushcore.runs import read_run
 from blushcore.volumes import Volume, write_map
@@ -106,3 +107,4 @@ def test_the_dock_sets_up_a_fine_tuning_from_its_parameters(
     dock.attach(training)  # any training can be watched here
     qtbot.waitUntil(lambda: dock.view.title.text().startswith("Finished"), timeout=20_000)
     assert dock.start.isEnabled()
+    let_go(viewer, dock)

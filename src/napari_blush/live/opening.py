@@ -88,9 +88,17 @@ def open_run(viewer: Viewer, directory: Path) -> LiveView | TrainingView:
 
 
 def refine_widget(viewer: Viewer) -> Any:
-    """Return the plugin's dock for refinements, opened if need be; None if the manifest has none."""
+    """Return the plugin's dock for refinements, opened if need be; None if the manifest has none.
+
+    By whatever name it is open: napari's menu and its `add_plugin_dock_widget` name the same dock differently.
+    """
     from npe2 import PluginManager
 
+    from napari_blush.refine.widget import RefineWidget
+
+    for dock in viewer.window.dock_widgets.values():
+        if isinstance(dock, RefineWidget):
+            return getattr(dock, "__wrapped__", dock)
     widgets = PluginManager.instance().get_manifest(PLUGIN).contributions.widgets or []
     if DOCK not in [widget.display_name for widget in widgets]:
         return None

@@ -97,6 +97,7 @@ class RefineWidget(Dock):
             self.readiness.stop,
         )
         follow_theme(self, self.take_palette, napari_viewer)
+        self.show_page("set_up")
         self.readiness.stand(State.EMPTY)
         self._look_for_a_run()
 

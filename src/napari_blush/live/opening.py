@@ -1,7 +1,8 @@
 """Run directories into napari: ``napari RUN_DIR``, or a folder dropped on the viewer.
 
 napari's own reader takes folders too (of pictures), so napari asks which of the two is meant, unless it is told
-with ``--plugin napari-blush``, or its settings know the folder's name. The run's ``events.jsonl`` is nobody else's and stands for its folder.
+with ``--plugin napari-blush``, or its settings know the folder's name. The run's ``events.jsonl`` is nobody
+else's and stands for its folder.
 """
 
 from __future__ import annotations

@@ -71,11 +71,10 @@ def test_sizes_follow_the_model(models, capsys):
 
 
 def test_the_parts_of_a_complex_are_told_apart(models, capsys):
-    import gemmi
-
     from blushcore.cli.recipe_steps import chosen_parts
+    from blushcore.simulation import read_structure
 
-    model = gemmi.read_structure("complex.pdb")[0]
+    model = read_structure(Path("complex.pdb"))
     whole, lesser = chosen_parts(model, ["A", "B", "R"])
     assert [chain.name for chain in whole] == ["A", "B", "R"]
     assert [chain.name for chain in lesser] == ["A", "B"]

@@ -1,7 +1,7 @@
 """The network in training on the processor: forward and back, block beside block, as `fused` does evaluation.
 
-PyTorch's own way back spends two thirds of a step in copies between layouts, interpolations and norms that wait
-for memory. Here each block runs through its convolutions (oneDNN's) with one compiled pass between two of them,
+PyTorch's own way back spends more of a step in copies between layouts, interpolations and norms that wait for
+memory than in convolutions. Here each block runs through its convolutions (oneDNN's) with one compiled pass between two of them,
 and blocks run side by side, each on its share of the threads.
 """
 

@@ -1,8 +1,8 @@
 """The network in training on the processor: forward and back, block beside block, as `fused` does evaluation.
 
 PyTorch's own way back spends more of a step in copies between layouts, interpolations and norms that wait for
-memory than in convolutions. Here each block runs through its convolutions (oneDNN's) with one compiled pass between two of them,
-and blocks run side by side, each on its share of the threads.
+memory than in convolutions. Here each block runs through its convolutions (oneDNN's) with one compiled pass
+between two of them, and blocks run side by side, each on its share of the threads.
 """
 
 from __future__ import annotations

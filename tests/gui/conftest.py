@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,15 +14,13 @@ from blushcore.volumes import MapHeader, Volume
 
 os.environ["NAPARI_CONFIG"] = ""  # what tests choose is not saved among the settings of who runs them
 
-if os.environ.get("QT_API") == "pyside6" and sys.version_info < (3, 12):
-    # PySide6 6.12 gives away references to None that it does not own, in napari's code as in ours; at the last
-    # of them Python 3.11 aborts, after some viewers. From 3.12 on None cannot run out.
-    ctypes.c_ssize_t.from_address(id(None)).value += 1 << 40
-
 
 @pytest.fixture
 def make_viewer(make_napari_viewer_proxy: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Make viewers, shown or not; widgets that outlive them fail the test, and so does what vispy only logs."""
+    from napari_blush.qt_references import hold_constants
+
+    hold_constants()  # as docks do; napari without any dock loses references, too
     monkeypatch.setenv("NAPARI_STRICT_QT", "raise")
     return make_napari_viewer_proxy
 

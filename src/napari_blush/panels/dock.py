@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QApplication, QFrame, QScrollArea, QWidget
 
 from napari_blush.panels.cards import style_sheet
 from napari_blush.plots.theme import Palette
+from napari_blush.qt_references import hold_constants
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -31,6 +32,7 @@ class Dock(QWidget):
     """
 
     def __init__(self, viewer: Viewer, least_width: int = 330) -> None:
+        hold_constants()
         super().__init__()
         self._viewer = viewer
         self._was_docked = False

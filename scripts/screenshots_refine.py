@@ -16,7 +16,7 @@ from demo import Demo
 
 from blushcore.jobs.classify.parameters import ClassifyParameters
 
-ITERATIONS = 4
+ITERATIONS = 6
 CLASSES = 2
 THEMES = ("light", "dark")
 

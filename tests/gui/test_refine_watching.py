@@ -97,6 +97,18 @@ def test_a_run_that_was_moved_is_watched_where_it_went(
     assert widget.view.run.directory == tmp_path / "there"
 
 
+def test_the_view_of_the_run_before_is_gone_at_once(open_widget: Any, recorded: Path, tmp_path: Path) -> None:
+    widget = open_widget()
+    for name in ("first", "second"):
+        shutil.copytree(recorded, tmp_path / name)
+    widget.attach(tmp_path / "first")
+    before = widget.view
+    assert not before.isHidden()
+    widget.attach(tmp_path / "second")
+    assert before.isHidden()
+    assert not widget.view.isHidden()
+
+
 def test_two_viewers_watch_one_run(open_widget: Any, recorded: Path, tmp_path: Path, qtbot: Any) -> None:
     from replay import Replay
 

@@ -92,6 +92,7 @@ class Watching(QObject):
         if view is not None:
             view.close_run()
             self._column.removeWidget(view)
+            view.hide()  # what Qt deletes later it draws until then, over the view of the next run
             view.deleteLater()
 
     def act(self, name: str) -> None:

@@ -141,6 +141,7 @@ class GroupWork:
                 self.fine_ramps,
                 slice_bytes=self.memory.slices,
                 workspace=self.workspace,
+                parents=own,
                 correlate=sampling.first_iteration_cc,
                 magnification=self.magnification,
             )

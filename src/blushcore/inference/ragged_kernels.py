@@ -1,4 +1,4 @@
-"""Loops over one image's own slices, on the CPU: gathering, weighing, summing without copies in between."""
+"""Loops over one image's own slices, on the CPU: weighing and summing without copies in between."""
 
 from __future__ import annotations
 
@@ -14,39 +14,14 @@ _FAST = {"contract", "nsz", "arcp", "reassoc"}
 
 
 @numba.njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
-def half_power(slices: Array, image_of_row: Array, powers: Array, halves: Array) -> None:
-    """Set halves[r] = ½ Σ powers[image] · |slice|² of slices ``(R, 2P)``, real parts first."""
-    count = powers.shape[1]
-    for r in numba.prange(len(slices)):
-        b = image_of_row[r]
-        total = np.float32(0)
-        for p in range(count):
-            re, im = slices[r, p], slices[r, count + p]
-            total += powers[b, p] * (re * re + im * im)
-        halves[r] = np.float32(0.5) * total
-
-
-@numba.njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
-def gather_with_power(
-    slices: Array,
-    rows: Array,
-    image_of_row: Array,
-    powers: Array,
-    gathered: Array,
-    halves: Array,
-) -> None:
-    """Copy the rows of `slices` ``(U, 2P)`` (real parts first).
-
-    Sets halves[r] = ½ Σ powers[image] · |slice|².
-    """
+def half_power(slices: Array, rows: Array, image_of_row: Array, powers: Array, halves: Array) -> None:
+    """Set halves[r] = ½ Σ powers[image] · |slice|² of rows of slices ``(U, 2P)``, real parts first."""
     count = powers.shape[1]
     for r in numba.prange(len(rows)):
         row, b = rows[r], image_of_row[r]
         total = np.float32(0)
         for p in range(count):
             re, im = slices[row, p], slices[row, count + p]
-            gathered[r, p] = re
-            gathered[r, count + p] = im
             total += powers[b, p] * (re * re + im * im)
         halves[r] = np.float32(0.5) * total
 

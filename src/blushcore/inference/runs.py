@@ -1,7 +1,7 @@
 """The slices that images ask for, in runs small enough to stay in the processor's cache.
 
-Each image of a tile has its own list of orientations. Where images share many, each slice is made once and
-copied to those that need it; where they share few, that would cost more than it saves.
+Each image of a tile has its own list of orientations. Where images share many, each slice is made once for all
+that need it; where they share few, that would cost more than it saves.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from blushcore.devices import kernel_threads
-from blushcore.inference import ragged_kernels
 from blushcore.inference.poses_kept import PosesToCompare
 from blushcore.inference.views import Views
 from blushcore.shells import PlaneComponents
@@ -59,11 +57,10 @@ def slices_of_runs(
     views: Views,
     plane: PlaneComponents,
     poses: PosesToCompare,
-    powers: Tensor,
     slice_bytes: int,
     magnification: Tensor | None,
 ) -> Iterator[tuple[Run, Tensor, Tensor]]:
-    """Yield runs with their slices, float32 ``(R, 2P)``, and half their power as the images see it, ``(R,)``.
+    """Yield runs with slices, float32 ``(U, 2P)``, real parts first, and which of them each row is, ``(R,)``.
 
     Parameters
     ----------
@@ -71,8 +68,6 @@ def slices_of_runs(
         The references in all orientations, and the components.
     poses
         Of each image.
-    powers
-        CTF²/σ² of each image, float32 ``(B, P)``.
     slice_bytes
         Memory for all of it; on the CPU runs are smaller, and each overwrites the one before.
     magnification
@@ -82,8 +77,9 @@ def slices_of_runs(
     most_rows = max(1, slice_bytes // row_bytes)
     different = torch.unique(poses.orientations)
     if len(different) > _WORTH_SHARING * len(poses.orientations):
-        buffer = _buffer(row_bytes, most_rows, views.device)
-        for run in _runs(different, poses, len(buffer)):
+        run_rows = _run_rows(row_bytes, most_rows, views.device)
+        buffer = torch.empty(run_rows, 2 * plane.count, device=views.device)
+        for run in _runs(different, poses, run_rows):
             slices = views.slices_real(
                 run.orientations,
                 poses.oversampling,
@@ -91,21 +87,19 @@ def slices_of_runs(
                 magnification=magnification,
                 out=buffer[: len(run.orientations)],
             )
-            yield run, slices, _half_power(slices, run.image_of_row, powers)
+            yield run, slices, torch.arange(len(slices), device=views.device)
         return
-    buffer = _buffer(row_bytes, max(1, most_rows // 2), views.device)
+    run_rows = _run_rows(row_bytes, max(1, most_rows // 2), views.device)
     for block in torch.split(different, max(8, most_rows // 2)):
         shared = views.slices_real(block, poses.oversampling, plane, magnification=magnification)
-        for run in _runs(block, poses, len(buffer)):
-            rows = torch.searchsorted(block, run.orientations)
-            gathered = buffer[: len(rows)]
-            yield run, gathered, _gather_with_power(shared, rows, run.image_of_row, powers, gathered)
+        for run in _runs(block, poses, run_rows):
+            yield run, shared, torch.searchsorted(block, run.orientations)
 
 
-def _buffer(row_bytes: int, most_rows: int, device: torch.device) -> Tensor:
+def _run_rows(row_bytes: int, most_rows: int, device: torch.device) -> int:
     if device.type == "cpu":
         most_rows = min(most_rows, max(_LEAST_ROWS, _RUN_BYTES // row_bytes))
-    return torch.empty(most_rows, row_bytes // 4, device=device)
+    return most_rows
 
 
 def _runs(block: Tensor, poses: PosesToCompare, most_rows: int) -> Iterator[Run]:
@@ -147,33 +141,3 @@ def _runs(block: Tensor, poses: PosesToCompare, most_rows: int) -> Iterator[Run]
             first += count
     if used:
         yield run()
-
-
-def _half_power(slices: Tensor, image_of_row: Tensor, powers: Tensor) -> Tensor:
-    """Return half the power of slices ``(R, 2P)`` as the images see it, ``(R,)``."""
-    if not kernel_threads.has_kernels(slices.device):
-        return half_power_on_device(slices, image_of_row, powers)
-    halves = torch.empty(len(slices))
-    kernel_threads.use_torch_threads()
-    ragged_kernels.half_power(slices.numpy(), image_of_row.numpy(), powers.numpy(), halves.numpy())
-    return halves
-
-
-def half_power_on_device(slices: Tensor, image_of_row: Tensor, powers: Tensor) -> Tensor:
-    """Return what `ragged_kernels.half_power` does, by plain tensor operations: for any device."""
-    return 0.5 * (slices.view(len(slices), 2, -1).square().sum(1) * powers[image_of_row]).sum(1)
-
-
-def _gather_with_power(
-    slices: Tensor, rows: Tensor, image_of_row: Tensor, powers: Tensor, gathered: Tensor
-) -> Tensor:
-    """Copy rows of `slices` ``(K, 2P)``; return half their power as the images see it."""
-    if not kernel_threads.has_kernels(slices.device):
-        torch.index_select(slices, 0, rows, out=gathered)
-        return half_power_on_device(gathered, image_of_row, powers)
-    halves = torch.empty(len(rows))
-    kernel_threads.use_torch_threads()
-    ragged_kernels.gather_with_power(
-        slices.numpy(), rows.numpy(), image_of_row.numpy(), powers.numpy(), gathered.numpy(), halves.numpy()
-    )
-    return halves

@@ -7,10 +7,9 @@ import torch
 from inference_problem import PIXEL_SIZE, make_problem
 
 from blushcore.devices import kernel_threads
-from blushcore.inference import LocalSearch, Sampling, expectation, ragged_kernels
+from blushcore.inference import LocalSearch, Sampling, expectation, fine_kernels, posterior_sums
 from blushcore.inference.fine import half_power_on_device
 from blushcore.inference.poses_kept import starts
-from blushcore.inference.posterior_sums import add_moved_on_device
 from blushcore.inference.significance import ragged_significant
 from blushcore.poses import OffsetGrid, OrientationGrid, SymmetryGroup
 
@@ -68,25 +67,58 @@ def test_half_the_power_of_slices():
     slices, powers = normal(7, 2 * 30), normal(3, 30, seed=1).abs()
     image_of_row = torch.tensor([0, 0, 2, 1, 1, 2, 0])
     rows, halves = torch.tensor([4, 4, 0, 6, 1, 2, 3]), torch.empty(7)
-    ragged_kernels.half_power(
-        slices.numpy(), rows.numpy(), image_of_row.numpy(), powers.numpy(), halves.numpy()
-    )
+    fine_kernels.half_power(slices.numpy(), rows.numpy(), image_of_row.numpy(), powers.numpy(), halves.numpy())
     torch.testing.assert_close(half_power_on_device(slices[rows], image_of_row, powers), halves)
 
 
-@pytest.mark.parametrize("count", [1, 5, 19])
-def test_moved_images_added_to_their_slices(count):
-    slices, moved = normal(20, 2 * 30), normal(count, 2 * 30, seed=1)
-    unmasked, masked = normal(2, 2 * 30, seed=2)
-    rows = torch.randperm(20, generator=torch.Generator().manual_seed(3))[:count]
-    data, other = normal(20, 2 * 30, seed=4), normal(20, 2 * 30, seed=4)
-    parts, cross = torch.zeros(8, 30), torch.zeros(30)
-    ragged_kernels.add_moved(
-        *(values.numpy() for values in (slices, rows, moved, unmasked, masked, data, parts))
+@pytest.mark.parametrize("correlate", [False, True])
+@pytest.mark.parametrize("components", [30, 1300])  # in one block, and in two
+@pytest.mark.parametrize("asked", ["some", "all"])
+def test_only_what_is_asked_for_is_compared(components, correlate, asked):
+    slices, ramps, image = (normal(n, 2 * components, seed=seed) for seed, n in enumerate((30, 12, 1)))
+    rows, offsets = torch.arange(30).flip(0)[:23], torch.tensor([8, 9, 10, 11, 0, 1, 2, 3])
+    if asked == "all":
+        offsets = offsets[:7]  # of no parents
+    width, halves = len(offsets), normal(23, seed=3).abs()
+    marks = torch.tensor([[True, False], [False, True], [True, True]])
+    # The first row is the second of the image's own: seven children of the first parent are looked at.
+    chunks = torch.tensor([[0, 11, 0, 0, width, 0, 1, 0], [11, 23, 0, 0, width, 11 * width, 12, 0]])
+    values = torch.full((23, width), torch.nan)
+    fine_kernels.compare_rows(
+        *(values_in.numpy() for values_in in (slices, rows, halves, chunks, offsets)),
+        marks.numpy().ravel() if asked == "some" else torch.empty(0, dtype=torch.bool).numpy(),
+        ramps.numpy(),
+        image.numpy(),
+        correlate,
+        values.view(-1).numpy(),
     )
-    add_moved_on_device(slices, rows, moved, unmasked, masked, other, cross)
-    torch.testing.assert_close(other, data, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(cross, parts.sum(0), rtol=1e-4, atol=1e-4)
+    moved = torch.complex(*ramps.double().chunk(2, 1))[offsets] * torch.complex(*image.double().chunk(2, 1))
+    found = slices.double()[rows] @ torch.cat((moved.real, moved.imag), 1).T
+    halves = halves.double()[:, None]
+    found = found / (2 * halves).sqrt() if correlate else found - halves
+    if asked == "some":
+        found[~marks[torch.arange(1, 24) // 8].repeat_interleave(4, 1)] = torch.nan
+    torch.testing.assert_close(values.double(), found, equal_nan=True, rtol=1e-4, atol=1e-3)
+
+
+def test_images_may_be_added_a_few_at_a_time(monkeypatch):
+    problem = make_problem(noise=5.0)
+    grid = OrientationGrid(0, SymmetryGroup.of("C1"), 0.2)
+    plan = Sampling(grid, OffsetGrid(1.0, 1.0, 0.3), SIZE, SIZE)
+
+    def run():
+        steps = expectation(problem.reference, PIXEL_SIZE, problem.particles, problem, plan, problem.model)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return end.value[0]
+
+    sums = run()
+    monkeypatch.setattr(posterior_sums, "_CROSS_BYTES", 1)
+    others = run()
+    torch.testing.assert_close(others.slices.data, sums.slices.data)
+    torch.testing.assert_close(others.noise_power[0], sums.noise_power[0])
 
 
 @pytest.mark.parametrize("only_best", [False, True])

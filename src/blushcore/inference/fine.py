@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from blushcore.devices import kernel_threads
-from blushcore.inference import fine_kernels, ragged_kernels
+from blushcore.inference import fine_kernels
 from blushcore.inference.coarse import Weighted
 from blushcore.inference.memory import Workspace
 from blushcore.inference.poses_kept import PosePairs, PosesToCompare
@@ -88,7 +88,7 @@ class _Compiled:
     def __call__(self, run: Run, slices: Tensor, rows: Tensor, correlate: bool, values: Tensor) -> None:
         kernel_threads.use_torch_threads()
         halves = np.empty(len(rows), np.float32)
-        ragged_kernels.half_power(slices.numpy(), rows.numpy(), run.image_of_row.numpy(), self._powers, halves)
+        fine_kernels.half_power(slices.numpy(), rows.numpy(), run.image_of_row.numpy(), self._powers, halves)
         fine_kernels.compare_rows(
             slices.numpy(),
             rows.numpy(),

@@ -26,6 +26,19 @@ FIRST, LAST, IMAGE, FIRST_OFFSET, LAST_OFFSET, FIRST_VALUE, OWN_ROW, FIRST_MARK 
 """Columns of `chunks` in `compare_rows`."""
 
 
+@numba.njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
+def half_power(slices: Array, rows: Array, image_of_row: Array, powers: Array, halves: Array) -> None:
+    """Set halves[r] = ½ Σ powers[image] · |slice|² of rows of slices ``(U, 2P)``, real parts first."""
+    count = powers.shape[1]
+    for r in numba.prange(len(rows)):
+        row, b = rows[r], image_of_row[r]
+        total = np.float32(0)
+        for p in range(count):
+            re, im = slices[row, p], slices[row, count + p]
+            total += powers[b, p] * (re * re + im * im)
+        halves[r] = np.float32(0.5) * total
+
+
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST, inline="always")
 def _product(a: Array, b: Array, count: int) -> np.float32:
     total = np.float32(0)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from blushcore.devices import kernel_threads
-from blushcore.inference import ragged_kernels
+from blushcore.inference import posterior_kernels
 from blushcore.inference.poses_kept import PosesToCompare
 from blushcore.inference.posterior import Posterior
 from blushcore.inference.views import Views
@@ -24,8 +24,8 @@ from blushcore.shells import PlaneComponents
 
 _PARTS = 8
 """Into how many parts an image's orientations are cut, whatever the number of threads."""
-_BLOCK_BYTES, _MOVED_BYTES = 16 << 20, 2 << 20
-"""Of slices and of moved images at one time on the CPU: in larger blocks everything waits for memory."""
+_BLOCK_BYTES, _CROSS_BYTES = 16 << 20, 32 << 20
+"""Of slices, and of parts of the cross terms, at one time on the CPU: of more, everything waits for memory."""
 _LEAST_ROWS = 16
 
 
@@ -93,36 +93,21 @@ def add_posterior_sums(
         As for slices.
     """
     count, device = len(images.masked), images.factor.device
-    cross = torch.zeros(count, plane.count, device=device)
-    power = torch.zeros_like(cross)
-    shares = [_Share.of(b, poses, posterior) for b in range(count)]
-    kept = torch.cat([share.orientations for share in shares])
-    if len(kept) == 0:
-        return ResidualParts(cross, power)
-    flat_ramps = _real_and_imaginary(ramps)
-    unmasked = _real_and_imaginary(images.unmasked * images.factor)
-    masked = _real_and_imaginary(images.masked)
+    compiled = kernel_threads.has_kernels(device)
+    power = torch.zeros(count, plane.count, device=device)
+    kept = poses.orientations[(posterior.of_orientations > 0).to(device)]
     row_bytes = 8 * plane.count
     most_slices = max(_LEAST_ROWS, slice_bytes // (4 * row_bytes))
-    most_rows = most_slices
-    if device.type == "cpu":
+    if compiled:
         most_slices = min(most_slices, max(_LEAST_ROWS, _BLOCK_BYTES // row_bytes))
-        most_rows = min(most_rows, max(_LEAST_ROWS, _MOVED_BYTES // row_bytes))
-    blocks = torch.split(torch.unique(kept), most_slices)
-    of_slices, of_data = torch.empty(2, len(blocks[0]), 2 * plane.count, device=device)
-    of_moved = torch.empty(most_rows, 2 * plane.count, device=device)
+    add = (_Compiled if compiled else _Products)(poses, posterior, images, ramps, most_slices)
+    blocks = torch.split(torch.unique(kept), most_slices) if len(kept) else ()
+    of_slices, of_data = torch.empty(2, min(most_slices, len(kept)), 2 * plane.count, device=device)
     for block in blocks:
         slices, data = of_slices[: len(block)], of_data[: len(block)].zero_()
         views.slices_real(block, poses.oversampling, plane, magnification=magnification, out=slices)
         share_of = torch.zeros(count, len(block), device=device)
-        limits = np.array([int(block[0]), int(block[-1]) + 1])
-        for b, share in enumerate(shares):
-            for some in share.runs(limits, most_rows):
-                table = share.weights[some]
-                rows = torch.searchsorted(block, share.orientations[some])
-                share_of[b, rows] = table.sum(1)
-                moved = torch.mm(table, flat_ramps[share.offsets], out=of_moved[: len(rows)])
-                _add_moved(slices, rows, moved, unmasked[b], masked[b], data, cross[b])
+        add(block, slices, data, share_of)
         power += share_of @ (slices[:, : plane.count].square() + slices[:, plane.count :].square())
         views.insert(
             sums,
@@ -133,7 +118,71 @@ def add_posterior_sums(
             plane,
             magnification=magnification,
         )
-    return ResidualParts(cross, power)
+    return ResidualParts(add.cross, power)
+
+
+class _Compiled:
+    """Adds by compiled loops over orientations, then images, then the offsets that have weight."""
+
+    def __init__(
+        self, poses: PosesToCompare, posterior: Posterior, images: TileImages, ramps: Tensor, _most_rows: int
+    ) -> None:
+        self.cross = torch.zeros(images.factor.shape)
+        self._poses, self._posterior = poses, posterior
+        self._value_start = poses.value_start.numpy()
+        self._ramps = _real_and_imaginary(ramps).numpy()
+        self._unmasked = _real_and_imaginary(images.unmasked * images.factor).numpy()
+        self._masked = _real_and_imaginary(images.masked).numpy()
+        self._at_once = max(1, _CROSS_BYTES // (4 * _PARTS * images.factor.shape[1]))
+
+    def __call__(self, block: Tensor, slices: Tensor, data: Tensor, share_of: Tensor) -> None:
+        poses = self._poses
+        kernel_threads.use_torch_threads()
+        for first in range(0, len(self.cross), self._at_once):
+            some = slice(first, first + self._at_once)
+            parts = torch.zeros(_PARTS, *self.cross[some].shape)
+            posterior_kernels.add_images(
+                block.numpy(),
+                slices.numpy(),
+                poses.orientations.numpy(),
+                poses.orientation_start.numpy(),
+                poses.offsets.numpy(),
+                poses.offset_start.numpy(),
+                self._posterior.weights.numpy(),
+                self._value_start,
+                self._posterior.of_orientations.numpy(),
+                self._ramps,
+                self._unmasked,
+                self._masked,
+                first,
+                data.numpy(),
+                parts.numpy(),
+                share_of.numpy(),
+            )
+            self.cross[some] += parts.sum(0)
+
+
+class _Products:
+    """Adds by matrix products of an image's weights with the phase ramps: for any device."""
+
+    def __init__(
+        self, poses: PosesToCompare, posterior: Posterior, images: TileImages, ramps: Tensor, most_rows: int
+    ) -> None:
+        self.cross = torch.zeros_like(images.factor)
+        self._shares = [_Share.of(b, poses, posterior) for b in range(len(images.masked))]
+        self._ramps, self._most_rows = _real_and_imaginary(ramps), most_rows
+        self._unmasked = _real_and_imaginary(images.unmasked * images.factor)
+        self._masked = _real_and_imaginary(images.masked)
+
+    def __call__(self, block: Tensor, slices: Tensor, data: Tensor, share_of: Tensor) -> None:
+        limits = np.array([int(block[0]), int(block[-1]) + 1])
+        for b, share in enumerate(self._shares):
+            for some in share.runs(limits, self._most_rows):
+                table = share.weights[some]
+                rows = torch.searchsorted(block, share.orientations[some])
+                share_of[b, rows] = table.sum(1)
+                moved = torch.mm(table, self._ramps[share.offsets])
+                _add_moved(slices, rows, moved, self._unmasked[b], self._masked[b], data, self.cross[b])
 
 
 @dataclass(frozen=True)
@@ -172,28 +221,11 @@ def _real_and_imaginary(values: Tensor) -> Tensor:
 def _add_moved(
     slices: Tensor, rows: Tensor, moved: Tensor, unmasked: Tensor, masked: Tensor, data: Tensor, cross: Tensor
 ) -> None:
-    """See `ragged_kernels.add_moved`; `cross` is ``(P,)``."""
-    if not kernel_threads.has_kernels(slices.device):
-        add_moved_on_device(slices, rows, moved, unmasked, masked, data, cross)
-        return
-    parts = torch.zeros(_PARTS, len(cross))
-    kernel_threads.use_torch_threads()
-    ragged_kernels.add_moved(
-        slices.numpy(),
-        rows.numpy(),
-        moved.numpy(),
-        unmasked.numpy(),
-        masked.numpy(),
-        data.numpy(),
-        parts.numpy(),
-    )
-    cross += parts.sum(0)
+    """Add one image, moved by all its offsets at once, to `data` of its slices `rows`; and to `cross`.
 
-
-def add_moved_on_device(
-    slices: Tensor, rows: Tensor, moved: Tensor, unmasked: Tensor, masked: Tensor, data: Tensor, cross: Tensor
-) -> None:
-    """Do what `ragged_kernels.add_moved` does, by plain tensor operations: for any device."""
+    slices, data ``(K, 2P)``, moved ``(R, 2P)`` and the images ``(2P,)`` have their real parts first; `cross` is
+    ``(P,)``.
+    """
     count = len(cross)
     real, imaginary = moved[:, :count], moved[:, count:]
 

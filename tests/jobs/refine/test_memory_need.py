@@ -77,7 +77,7 @@ def test_a_small_run_takes_what_is_predicted(tmp_path):
     assert ran.returncode == 0, ran.stderr
     measured = 1024 * int(ran.stdout.split()[-1])
     need = predicted_need(tiny.parameters(), BOX, PIXEL_SIZE, CPU, COUNT, COUNT * BOX**2 * 4)
-    assert 0.7 * need.host < measured < 1.3 * need.host
+    assert 0.55 * need.host < measured < need.host  # what a program takes at least counts for much here
 
 
 def test_it_is_that_of_the_largest_iteration():

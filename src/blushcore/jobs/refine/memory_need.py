@@ -25,7 +25,7 @@ from blushcore.protocol import BlushError
 from blushcore.volumes import grid_of_voxel_size
 
 _MIB, _GIB = 2**20, 2**30
-_PROGRAM = 500 * _MIB
+_PROGRAM = 600 * _MIB
 """The interpreter, PyTorch and compiled kernels, before there is any data."""
 _DRIVER = 512 * _MIB
 """What a device's libraries take on either side."""

@@ -101,7 +101,7 @@ def measure(n: int, updates: int, keep: str, folder: Path) -> dict[str, float]:
         begin = time.perf_counter()
         while not condition():
             if time.perf_counter() - begin > PATIENCE_SECONDS:
-                raise SystemExit(f"it came to nothing: {view._problems}")
+                raise SystemExit(f"it came to nothing: {view.card.problems.text()}")
             application.processEvents()
             time.sleep(0.001)
 

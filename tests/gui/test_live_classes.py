@@ -92,8 +92,8 @@ def test_classes_have_plots_of_their_own(qtbot: Any, docked: Any, classified: Pa
     shown = [tabs.tabText(index) for index in range(tabs.count()) if tabs.isTabVisible(index)]
     assert shown == ["Classes", "Progress", "Views"]
     assert tabs.currentWidget() is tabs.classes.parentWidget()
-    assert view.figures.text() == ("Iteration 3 · best class 4.00 Å · 13 % changed class · step 15° · 2 s")
-    assert view.text.text() == "3 iterations, 4.00 Å in the best class (SSNR 1)."
+    assert view.card.figures.text() == ("Iteration 3 · best class 4.00 Å · 13 % changed class · step 15° · 2 s")
+    assert view.card.text.text() == "3 iterations, 4.00 Å in the best class (SSNR 1)."
     plot = tabs.classes
     shares, resolutions, accuracies = plot._plots
     first, second = shares.listDataItems()

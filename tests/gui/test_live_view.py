@@ -29,7 +29,7 @@ def test_a_run_arrives_in_panel_and_plots(
     viewer = make_viewer(show=True)
     with Replay(recorded, tmp_path / "live") as replay:
         view = docked(qtbot, viewer, replay.run.path)
-        qtbot.waitUntil(lambda: view.title.text().startswith("Running · live"))
+        qtbot.waitUntil(lambda: view.card.title.text().startswith("Running · live"))
         for iteration in (0, 1, 2):
             replay.play_iteration()
             qtbot.waitUntil(lambda iteration=iteration: view.layers.shown == iteration, timeout=10_000)
@@ -45,8 +45,8 @@ def test_a_run_arrives_in_panel_and_plots(
         assert view.angles.counts.images == 200
         replay.step()
         words = "Iteration 3: comparing images: 50 of 100 images · 1 s left"
-        qtbot.waitUntil(lambda: view.text.text() == words)
-        assert (view.bar.isVisible(), view.bar.value(), view.bar.maximum()) == (True, 50, 100)
+        qtbot.waitUntil(lambda: view.card.text.text() == words)
+        assert (view.card.bar.isVisible(), view.card.bar.value(), view.card.bar.maximum()) == (True, 50, 100)
 
         view.slider.slider.setValue(1)
         qtbot.waitUntil(lambda: view.layers.shown == 1, timeout=10_000)
@@ -54,16 +54,18 @@ def test_a_run_arrives_in_panel_and_plots(
         view.tabs.show_plot(view.fsc)
         assert view.fsc.iteration == 1
         replay.write_raw(b"torn\n")
-        qtbot.waitUntil(lambda: view.problems.isVisible())
-        assert "is left out" in view.problems.text()
+        qtbot.waitUntil(lambda: view.card.problems.isVisible())
+        assert "is left out" in view.card.problems.text()
         replay.play()
-    qtbot.waitUntil(lambda: view.title.text().startswith("Finished"))
+    qtbot.waitUntil(lambda: view.card.title.text().startswith("Finished"))
     assert view.slider.label.text() == "1 of 3"  # what somebody looks at stays
     view.slider.newest.click()
     qtbot.waitUntil(lambda: view.layers.shown == 3, timeout=10_000)
     assert not view.modes["split"].isEnabled()  # the final map has none before the prior
     assert view.modes["single"].isChecked()
-    assert view.text.text().startswith("3 iterations")
+    assert view.card.text.text().startswith("3 iterations")
+    assert view.card.problems.text() == "This run was made up. (and 1 before)"  # the job's own warning
+    assert "is left out" in view.card.problems.toolTip()
     view.close()
 
 

@@ -67,8 +67,8 @@ def test_stage_heartbeat_and_mishaps_are_said(
         qtbot.waitUntil(lambda: view.layers.shown == 1, timeout=PATIENCE)
 
         replay.write_raw(b'{"torn": \n')
-        qtbot.waitUntil(lambda: not view.problems.isHidden(), timeout=PATIENCE)
-        assert "is left out" in view.problems.text()
+        qtbot.waitUntil(lambda: not view.card.problems.isHidden(), timeout=PATIENCE)
+        assert "is left out" in view.card.problems.text()
 
         directory.rename(tmp_path / "elsewhere")
         qtbot.waitUntil(lambda: widget.state == "unreachable", timeout=PATIENCE)
@@ -90,6 +90,8 @@ def test_a_run_that_was_moved_is_watched_where_it_went(
     shutil.copytree(recorded, tmp_path / "here")
     widget.attach(tmp_path / "here")
     qtbot.waitUntil(lambda: widget.state == "finished", timeout=PATIENCE)
+    assert widget.view.card.problems.text() == "This run was made up."
+    assert not widget.view.card.problems.isHidden()
     (tmp_path / "here").rename(tmp_path / "there")
     qtbot.waitUntil(lambda: widget.state == "unreachable", timeout=PATIENCE)
     widget.take_files([tmp_path / "there"])

@@ -38,8 +38,8 @@ def test_a_training_arrives_as_layers_and_curves(
         assert isinstance(view, TrainingView)
         replay.play_iteration()
         qtbot.waitUntil(lambda: len(view.examples.layers) == 5, timeout=20_000)
-        assert view.title.text().startswith("Running · live")
-        assert "3 % of the time waiting" in view.figures.text()
+        assert view.card.title.text().startswith("Running · live")
+        assert "3 % of the time waiting" in view.card.figures.text()
         assert [layer.name for layer in viewer.layers] == [
             f"{words} · live" for words in ("input", "output", "target", "mask", "mask found")
         ]
@@ -55,8 +55,8 @@ def test_a_training_arrives_as_layers_and_curves(
         qtbot.waitUntil(lambda: np.array_equal(output.data[:EDGE], second), timeout=20_000)
         assert tuple(output.contrast_limits) == (-1.0, 1.0)  # what somebody chose stays
         replay.play()
-    qtbot.waitUntil(lambda: view.title.text().startswith("Finished"), timeout=20_000)
-    assert view.problems.text() == "This training was made up."
+    qtbot.waitUntil(lambda: view.card.title.text().startswith("Finished"), timeout=20_000)
+    assert view.card.problems.text() == "This training was made up."
 
     view.slider.slider.setValue(0)
     first = slices_at(0.25)["output"][0].astype(np.float32)
@@ -105,6 +105,6 @@ def test_the_dock_sets_up_a_fine_tuning_from_its_parameters(
     assert not dock.start.isEnabled()
 
     dock.attach(training)  # any training can be watched here
-    qtbot.waitUntil(lambda: dock.view.title.text().startswith("Finished"), timeout=20_000)
+    qtbot.waitUntil(lambda: dock.view.card.title.text().startswith("Finished"), timeout=20_000)
     assert dock.start.isEnabled()
     let_go(viewer, dock)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Literal, TypeAlias
 
 from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QButtonGroup, QCheckBox, QFormLayout, QHBoxLayout, QPushButton, QWidget
+from qtpy.QtWidgets import QCheckBox, QFormLayout, QHBoxLayout, QPushButton, QWidget
 from superqt import QLabeledDoubleSlider
 
 from napari_blush.panels.cards import Section
+from napari_blush.panels.segments import Segments
 
 Mode: TypeAlias = Literal["split", "result", "difference"]
 _MODES: dict[Mode, tuple[str, str]] = {
@@ -28,21 +29,10 @@ class DisplayPanel(Section):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("View", parent)
-        self._group = QButtonGroup(self)
-        self._group.setExclusive(True)
-        self.modes: dict[str, QPushButton] = {}
-        segments = QHBoxLayout()
-        segments.setSpacing(2)
-        for mode, (label, words) in _MODES.items():
-            button = QPushButton(label)
-            button.setObjectName("blushSegment")
-            button.setCheckable(True)
-            button.setToolTip(words)
-            self._group.addButton(button)
-            self.modes[mode] = button
-            segments.addWidget(button, 1)
-        self.modes["split"].setChecked(True)
-        self.body.addLayout(segments)
+        self._segments = Segments(_MODES)
+        self._segments.press("split")
+        self.modes = self._segments.buttons
+        self.body.addWidget(self._segments)
         self.strength = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
         self.strength.setRange(0, 1)
         self.strength.setDecimals(2)
@@ -67,20 +57,19 @@ class DisplayPanel(Section):
         row.addWidget(self.solvent_mask, 1)
         row.addWidget(self.save)
         self.body.addLayout(row)
-        for name, button in self.modes.items():
-            button.clicked.connect(lambda _=False, name=name: self.mode_chosen.emit(name))
+        self._segments.chosen.connect(self.mode_chosen)
         self.solvent_mask.toggled.connect(self.mask_toggled)
         self.strength.valueChanged.connect(self.strength_changed)
         self.save.clicked.connect(self.save_clicked)
 
     def set_mode(self, mode: Mode) -> None:
         """Mark a mode as chosen, as if by a click."""
-        self.modes[mode].setChecked(True)
+        self.mark(mode)
         self.mode_chosen.emit(mode)
 
     def mark(self, mode: Mode) -> None:
         """Mark a mode as the one that is shown."""
-        self.modes[mode].setChecked(True)
+        self._segments.press(mode)
 
     def enable(self, *, preview: bool, result: bool) -> None:
         """Offer what there is something to see of."""

@@ -12,7 +12,7 @@ from napari_blush.denoise.fsc_section import FscSection
 from napari_blush.denoise.history import HistoryPanel
 from napari_blush.denoise.inputs import InputPanel
 from napari_blush.denoise.states import State
-from napari_blush.denoise.status import StatusCard
+from napari_blush.denoise.status import SessionCard
 from napari_blush.panels.cards import Section
 from napari_blush.panels.diameter import DiameterPanel
 from napari_blush.panels.dock import scrolled
@@ -65,7 +65,7 @@ class DenoisePanels:
         buttons.addWidget(self.preview_button, 1)
         buttons.addWidget(self.denoise_button, 1)
 
-        self.status = StatusCard()
+        self.status = SessionCard()
         self.display = DisplayPanel()
         self.fsc = FscSection(viewer)
         self.history = HistoryPanel()

@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import (
-    QFrame,
-    QHBoxLayout,
-    QLabel,
-    QMessageBox,
-    QProgressBar,
-    QPushButton,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
 from napari_blush.denoise.states import Failure, Picture, ProgressOfAll, State
-from napari_blush.icons import blush_icon
-from napari_blush.panels.cards import hint, restyle
-
-_UNKNOWN = (0, 0)
-_ICON_PX = 44
+from napari_blush.panels.status_card import StatusCard
+from napari_blush.panels.words import duration
 
 
-class StatusCard(QFrame):
+class SessionCard(StatusCard):
     """Says in which state a session is, how far it has come, and offers what can be done about it."""
 
     cancel_clicked = Signal()
@@ -32,14 +20,7 @@ class StatusCard(QFrame):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setObjectName("blushStatus")
         self._details = ""
-        self.title = QLabel()
-        self.title.setObjectName("blushTitle")
-        self.title.setWordWrap(True)
-        self.text = hint()
-        self.bar = QProgressBar()
-        self.bar.setTextVisible(False)
         self.cancel_button = QPushButton("Cancel")
         self.cancel_button.setToolTip("Stop at once; the blocks that are done are kept")
         self.restart_button = QPushButton("Restart worker")
@@ -64,25 +45,11 @@ class StatusCard(QFrame):
         for button in (*self._buttons, self.details_button):
             row.addWidget(button)
         row.addStretch(1)
-        self.picture = QLabel()
-        column = QVBoxLayout()
-        column.setSpacing(6)
-        for widget in (self.title, self.text, self.bar):
-            column.addWidget(widget)
-        column.addLayout(row)
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(10, 8, 10, 8)
-        layout.setSpacing(10)
-        layout.addWidget(self.picture)
-        layout.addLayout(column, 1)
+        self.column.addLayout(row)
         for button, signal in self._buttons.items():
             button.clicked.connect(signal)
-        self.details_button.clicked.connect(self._show_details)
+        self.details_button.clicked.connect(lambda: self.show_details(self._details))
         self.show_state(State.EMPTY)
-
-    def set_ink(self, ink: str) -> None:
-        """Draw the icon, which stands where there is no map yet, in the ink of the theme (``#rrggbb``)."""
-        self.picture.setPixmap(blush_icon(ink, _ICON_PX).pixmap(_ICON_PX, _ICON_PX))
 
     def show_state(self, state: State, *, failure: Failure | None = None, text: str = "") -> None:
         """Take the look of a state.
@@ -109,22 +76,17 @@ class StatusCard(QFrame):
                 offered = (self.restart_button,) if failure.crashed else ()
         self._show(tone, title, text or words, offered)
         self.picture.setVisible(state is State.EMPTY)
-        self.bar.setVisible(state in (State.LOADING, State.PREVIEWING, State.RUNNING))
-        self.bar.setRange(*_UNKNOWN)
+        self.show_done(0, 0 if state in _BUSY else None)
 
     def ask(self, title: str, text: str) -> None:
         """Ask for something without which it cannot go on."""
         self._details = ""
         self._show("ask", title, text, ())
         self.picture.hide()
-        self.bar.hide()
+        self.show_done(0, None)
 
     def _show(self, tone: str, title: str, text: str, offered: tuple[QPushButton, ...]) -> None:
-        self.setProperty("tone", tone)
-        restyle(self)
-        self.title.setText(title)
-        self.text.setText(text)
-        self.text.setVisible(bool(text))
+        self.say(tone, title, text)
         for button in self._buttons:
             button.setVisible(button in offered)
         self.details_button.setVisible(bool(self._details))
@@ -156,16 +118,8 @@ class StatusCard(QFrame):
         else:
             self.title.setText("Preview · nearly final")
             self.text.setText("All its blocks are done; resampling to this voxel size waits for the whole map.")
-        self.bar.setVisible(picture.blocks_done < picture.blocks_total)
-        self.bar.setRange(0, picture.blocks_total)
-        self.bar.setValue(picture.blocks_done)
-
-    def _show_details(self) -> None:
-        box = QMessageBox(self)
-        box.setWindowTitle("The worker's last words")
-        box.setText(self.title.text())
-        box.setDetailedText(self._details)
-        box.open()
+        is_whole = picture.blocks_done >= picture.blocks_total
+        self.show_done(picture.blocks_done, None if is_whole else picture.blocks_total)
 
 
 _LOOKS = {
@@ -179,11 +133,4 @@ _LOOKS = {
     State.DONE: ("good", "Done", ""),
 }
 """Tone, title and text of each state."""
-
-
-def duration(seconds: float) -> str:
-    """Say a duration as one would: ``8 s``, ``3 min``, ``1 h 20 min``."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
+_BUSY = (State.LOADING, State.PREVIEWING, State.RUNNING)

@@ -5,22 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import (
-    QFrame,
-    QHBoxLayout,
-    QLabel,
-    QMessageBox,
-    QProgressBar,
-    QPushButton,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
-from napari_blush.icons import blush_icon
 from napari_blush.panels.cards import hint, restyle
+from napari_blush.panels.status_card import StatusCard
 from napari_blush.refine.states import State, Words
 
-_ICON_PX = 44
 _FACTS = "Run directory, device, and how long ago the worker's heartbeat was seen to advance"
 
 _BUTTONS = {
@@ -59,7 +49,7 @@ _OFFERED: dict[State, tuple[str, ...]] = {
 _PRIMARY = {State.EMPTY: "demo", State.PAUSED: "go_on", State.DEAD: "resume", State.STOPPED: "resume"}
 
 
-class RunCard(QFrame):
+class RunCard(StatusCard):
     """Says in which state the set-up or the run is, how far it has come, and offers what can be done."""
 
     clicked = Signal(str)
@@ -67,14 +57,7 @@ class RunCard(QFrame):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setObjectName("blushStatus")
         self.state = State.EMPTY
-        self.title = QLabel()
-        self.title.setObjectName("blushTitle")
-        self.title.setWordWrap(True)
-        self.text = hint()
-        self.bar = QProgressBar()
-        self.bar.setTextVisible(False)
         self.facts = hint()
         self.buttons: dict[str, QPushButton] = {}
         rows = [QHBoxLayout(), QHBoxLayout()]
@@ -84,35 +67,17 @@ class RunCard(QFrame):
             button.clicked.connect(lambda _=False, name=name: self.clicked.emit(name))
             self.buttons[name] = button
             rows[name in ("details", "set_up")].addWidget(button)
+        self.column.addWidget(self.facts)
         for row in rows:
             row.setSpacing(6)
             row.addStretch(1)
-        self.picture = QLabel()
-        column = QVBoxLayout()
-        column.setSpacing(6)
-        for widget in (self.title, self.text, self.bar, self.facts):
-            column.addWidget(widget)
-        for row in rows:
-            column.addLayout(row)
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(10, 8, 10, 8)
-        layout.setSpacing(10)
-        layout.addWidget(self.picture)
-        layout.addLayout(column, 1)
-
-    def set_ink(self, ink: str) -> None:
-        """Draw the icon, seen while there are no particles, in the ink of the theme (``#rrggbb``)."""
-        self.picture.setPixmap(blush_icon(ink, _ICON_PX).pixmap(_ICON_PX, _ICON_PX))
+            self.column.addLayout(row)
 
     def show_state(self, state: State, words: Words) -> None:
         """Take the look of a state."""
         self.state = state
-        if self.property("tone") != words.tone:
-            self.setProperty("tone", words.tone)
-            restyle(self)
-        self.title.setText(words.title)
-        self.text.setText(words.text)
-        self.text.setVisible(bool(words.text))
+        self.say(words.tone, words.title, words.text)
+        self.show_done(words.done, words.total)
         self.picture.setVisible(state is State.EMPTY)
         offered = _OFFERED.get(state, ())
         for name, button in self.buttons.items():
@@ -122,21 +87,9 @@ class RunCard(QFrame):
                 button.setObjectName(wanted)
                 restyle(button)
             button.setEnabled(True)
-        self.bar.setVisible(words.total is not None)
-        if words.total is not None:
-            self.bar.setRange(0, words.total)
-            self.bar.setValue(words.done)
 
     def show_facts(self, sentence: str, directory: Path | None = None) -> None:
         """Say where the run lies, on what it runs and whether its heart beats; nothing hides the line."""
         self.facts.setText(sentence)
         self.facts.setToolTip(_FACTS if directory is None else f"{directory}\n{_FACTS}")
         self.facts.setVisible(bool(sentence))
-
-    def show_details(self, text: str) -> None:
-        """Show what a worker said last."""
-        box = QMessageBox(self)
-        box.setWindowTitle("The worker's last words")
-        box.setText(self.title.text())
-        box.setDetailedText(text or "It said nothing.")
-        box.open()

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
 
 from blushcore.jobs.classify.parameters import ClassifyParameters
 from napari_blush.background import Background
 from napari_blush.panels.cards import Section
 from napari_blush.panels.diameter import DiameterPanel
+from napari_blush.panels.segments import Segments
 from napari_blush.parameter_form import ParameterForm
 from napari_blush.refine.kinds import KINDS, REFINE, JobKind, JobParameters, kind_of
 from napari_blush.refine.map_choice import MapChoice
@@ -68,17 +69,9 @@ class SetUp(QWidget):
         self._show_kind()
 
     def _build(self) -> None:
-        kinds = QHBoxLayout()
-        kinds.setSpacing(2)
-        self.kind_buttons: dict[str, QPushButton] = {}
-        for kind in KINDS:
-            button = QPushButton(kind.title)
-            button.setObjectName("blushSegment")
-            button.setCheckable(True)
-            button.setToolTip(_KIND_WORDS[kind.name])
-            button.clicked.connect(lambda _=False, kind=kind: self.set_kind(kind))
-            self.kind_buttons[kind.name] = button
-            kinds.addWidget(button, 1)
+        self._segments = Segments({kind.name: (kind.title, _KIND_WORDS[kind.name]) for kind in KINDS})
+        self._segments.chosen.connect(lambda name: self.set_kind(self.panels[name].kind))
+        self.kind_buttons = self._segments.buttons
         maps = Section("Reference and mask")
         rows = QFormLayout()
         rows.setContentsMargins(0, 0, 0, 0)
@@ -89,8 +82,7 @@ class SetUp(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
-        column.addLayout(kinds)
-        for section in (self.particles, maps, *self.panels.values()):
+        for section in (self._segments, self.particles, maps, *self.panels.values()):
             column.addWidget(section)
         column.addStretch(1)
 
@@ -136,7 +128,7 @@ class SetUp(QWidget):
     def _show_kind(self) -> None:
         for name, panel in self.panels.items():
             panel.setVisible(name == self.kind.name)
-            self.kind_buttons[name].setChecked(name == self.kind.name)
+        self._segments.press(self.kind.name)
 
     # --- values -----------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from blushcore.interactive.messages import Described, ParticlesMade
 from blushcore.jobs.refine.parameters import RefineParameters
@@ -17,6 +17,7 @@ from napari_blush.background import Background
 from napari_blush.layers.scale_bar import ScaleBar
 from napari_blush.panels.dock import Dock, scrolled
 from napari_blush.panels.files import ending_of
+from napari_blush.panels.segments import Segments
 from napari_blush.plots.theme import Palette, follow_theme
 from napari_blush.refine import places
 from napari_blush.refine.card import RunCard
@@ -37,10 +38,10 @@ if TYPE_CHECKING:
 
     from napari_blush.live import LiveView
 
-_PAGES = (
-    ("set_up", "Set up", "What a run begins with"),
-    ("watch", "Watch", "The run: maps, curves and figures as they arrive"),
-)
+_PAGES = {
+    "set_up": ("Set up", "What a run begins with"),
+    "watch": ("Watch", "The run: maps, curves and figures as they arrive"),
+}
 
 
 class RefineWidget(Dock):
@@ -107,17 +108,8 @@ class RefineWidget(Dock):
         self.card = RunCard()
         self.set_up = SetUp(self._viewer, self._background)
         self.run_section = RunSection()
-        self.pages: dict[str, QPushButton] = {}
-        segments = QHBoxLayout()
-        segments.setSpacing(2)
-        for name, words, tooltip in _PAGES:
-            button = QPushButton(words)
-            button.setObjectName("blushSegment")
-            button.setCheckable(True)
-            button.setToolTip(tooltip)
-            button.clicked.connect(lambda _=False, name=name: self.show_page(name))
-            self.pages[name] = button
-            segments.addWidget(button, 1)
+        self._segments = Segments(_PAGES)
+        self.pages = self._segments.buttons
         self._watch_page = QWidget()
         self._watch_column = QVBoxLayout(self._watch_page)
         self._watch_column.setContentsMargins(0, 0, 0, 0)
@@ -132,12 +124,13 @@ class RefineWidget(Dock):
         layout.setContentsMargins(6, 6, 6, 6)
         layout.setSpacing(8)
         layout.addWidget(self.card)
-        layout.addLayout(segments)
+        layout.addWidget(self._segments)
         layout.addWidget(self._scroll, 1)
         layout.addWidget(self.run_section)  # always in sight
 
     def _connect(self) -> None:
         self.card.clicked.connect(self._on_card)
+        self._segments.chosen.connect(self.show_page)
         self.run_section.run_clicked.connect(self.readiness.begin)
         self.set_up.estimate_clicked.connect(self.reference_layer.estimate)
         self.readiness.stood.connect(self._on_stood)
@@ -180,8 +173,7 @@ class RefineWidget(Dock):
 
     def show_page(self, name: str) -> None:
         """Show the page ``set_up`` or ``watch``."""
-        for page, button in self.pages.items():
-            button.setChecked(page == name)
+        self._segments.press(name)
         bar = self._scroll.verticalScrollBar()
         assert bar is not None  # every scroll area has one
         bar.setValue(0)
@@ -252,8 +244,7 @@ class RefineWidget(Dock):
 
     def _on_making(self, done: int, total: int) -> None:
         if self.state is State.MAKING:
-            self.card.bar.setRange(0, total)
-            self.card.bar.setValue(done)
+            self.card.show_done(done, total)
 
     def _on_made(self, made: ParticlesMade) -> None:
         if self.state is State.MAKING:

@@ -73,7 +73,12 @@ def test_a_training_arrives_as_layers_and_curves(
 
 
 def test_the_dock_sets_up_a_fine_tuning_from_its_parameters(
-    qtbot: Any, make_viewer: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, training: Path
+    qtbot: Any,
+    make_viewer: Callable[..., Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    training: Path,
+    recorded: Path,
 ) -> None:
     from napari_blush.training import widget as module
 
@@ -104,6 +109,9 @@ def test_the_dock_sets_up_a_fine_tuning_from_its_parameters(
     )
     assert not dock.start.isEnabled()
 
+    dock.take_files([recorded])
+    assert dock.message.text().startswith(f"{recorded} holds no training.")
+    assert dock.view.run.directory == tmp_path / "finetune_001"
     dock.attach(training)  # any training can be watched here
     qtbot.waitUntil(lambda: dock.view.card.title.text().startswith("Finished"), timeout=20_000)
     assert dock.start.isEnabled()

@@ -19,7 +19,7 @@ from napari_blush.parameter_form import ParameterForm
 from napari_blush.plots.theme import follow_theme
 from napari_blush.refine.places import proposed_run
 from napari_blush.refine.runs import require_room, start_worker
-from napari_blush.training.view import TrainingView
+from napari_blush.training.view import TrainingView, is_training
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -96,10 +96,11 @@ class FinetuneWidget(Dock):
         """Take half-maps and masks by their names, and a run directory to watch."""
         for path in paths:
             if path.is_dir():
-                with contextlib.suppress(BlushError):
-                    self.attach(path)
+                self._try_to_attach(path)
             elif ending_of(path.name):
                 self.form.set_values({self._field_for(path): path})
+            else:
+                self._say(f"{path.name} is neither a map nor a run directory.", wrong=True)
 
     def run(self) -> None:
         """Start what is set up, and watch it."""
@@ -130,7 +131,7 @@ class FinetuneWidget(Dock):
             self.start.setEnabled(True)
             self._say(str(error), wrong=True)
 
-        self._background.run(work, self.attach, failed)
+        self._background.run(work, self._try_to_attach, failed)
 
     def attach(self, directory: Path) -> None:
         """Watch a training, in place of the one that is watched.
@@ -138,8 +139,13 @@ class FinetuneWidget(Dock):
         Raises
         ------
         BlushError
-            If it is no run directory.
+            If it is no run directory of a training or a fine-tuning.
         """
+        if not is_training(directory):
+            raise BlushError(
+                f"{directory} holds no training.",
+                "Choose the run directory of a training or a fine-tuning; other runs are watched in Refine.",
+            )
         view = TrainingView(self._viewer, directory)
         self._close_view()
         self.view = view
@@ -156,15 +162,21 @@ class FinetuneWidget(Dock):
 
     def _stop(self) -> None:
         if self.view is not None:
-            self.view.run.send("stop_now")
+            try:
+                self.view.run.send("stop_now")
+            except BlushError as error:
+                self._say(str(error), wrong=True)
 
     def _ask(self) -> None:
         name = QFileDialog.getExistingDirectory(self, "Watch a training: choose its directory")
         if name:
-            try:
-                self.attach(Path(name))
-            except BlushError as error:
-                self._say(str(error), wrong=True)
+            self._try_to_attach(Path(name))
+
+    def _try_to_attach(self, directory: Path) -> None:
+        try:
+            self.attach(directory)
+        except BlushError as error:
+            self._say(str(error), wrong=True)
 
     def _close_view(self) -> None:
         view, self.view = self.view, None

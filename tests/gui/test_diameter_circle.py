@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.gui, pytest.mark.usefixtures("no_log_errors")]
 def radii(circle: Any) -> np.ndarray:
     """Distances of the solid circle's points from the centre within the displayed plane."""
     displayed = list(circle._viewer.dims.displayed)
-    return np.linalg.norm(circle._overlay.drawing.lines[0] - circle.centre[displayed], axis=1)
+    return np.linalg.norm(circle._grip.overlay.drawing.lines[0] - circle.centre[displayed], axis=1)
 
 
 def with_circle(viewer: Any, volume: Volume, diameter: float) -> Any:
@@ -36,19 +36,19 @@ def test_it_is_the_sphere_as_the_slice_cuts_it(make_viewer: Callable[..., Any], 
     assert np.allclose(radii(circle), 8)
     viewer.dims.set_current_step(0, 8)  # 4 Å beside the centre
     assert np.allclose(radii(circle), np.sqrt(64 - 16))
-    assert circle._overlay.drawing.words[0].text == "16 Å"
+    assert circle._grip.overlay.drawing.words[0].text == "16 Å"
     viewer.dims.set_current_step(0, 11)  # 10 Å beside it: outside the sphere, and only the full size is dashed
     assert circle.radius_here == 0
-    assert all(len(line) == 3 for line in circle._overlay.drawing.lines)
+    assert all(len(line) == 3 for line in circle._grip.overlay.drawing.lines)
 
     viewer.dims.roll()
     viewer.dims.set_current_step(2, 8)
     assert np.allclose(radii(circle), 8)
     viewer.dims.ndisplay = 3
-    assert [line.shape[1] for line in circle._overlay.drawing.lines] == [3, 3, 3]
+    assert [line.shape[1] for line in circle._grip.overlay.drawing.lines] == [3, 3, 3]
     assert all(
         np.allclose(np.linalg.norm(line - circle.centre[list(viewer.dims.displayed)], axis=1), 8)
-        for line in circle._overlay.drawing.lines
+        for line in circle._grip.overlay.drawing.lines
     )
     viewer.dims.ndisplay = 2
     changes: list[float] = []
@@ -57,7 +57,7 @@ def test_it_is_the_sphere_as_the_slice_cuts_it(make_viewer: Callable[..., Any], 
     circle.diameter = 20
     assert changes == [20]
     circle.diameter = 0
-    assert not circle._overlay.visible
+    assert not circle._grip.overlay.visible
     circle.close()
 
 
@@ -83,7 +83,7 @@ def test_it_goes_with_its_layer(make_viewer: Callable[..., Any], two_maps: Any) 
     viewer = make_viewer()
     circle = with_circle(viewer, two_maps[0], 16.0)
     circle.visible = False
-    assert not circle._overlay.visible
+    assert not circle._grip.overlay.visible
     circle.visible = True
     viewer.layers.clear()
     assert [key for key in viewer.scene.overlays if key.startswith("blush")] == []

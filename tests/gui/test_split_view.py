@@ -155,7 +155,7 @@ def test_projections_have_a_contrast_of_their_own(make_viewer: Callable[..., Any
 def test_layers_may_be_renamed(make_viewer: Callable[..., Any], two_maps: Any) -> None:
     split = opened(make_viewer(), two_maps)
     split.before.name = "half 1"
-    assert [word.text for word in split._divider._overlay.drawing.words] == ["half 1", "after"]
+    assert [word.text for word in split._divider._grip.overlay.drawing.words] == ["half 1", "after"]
     split.close()
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from psygnal import Signal
 
-from napari_blush.layers.drawing import Drawing, DrawingOverlay, Words
+from napari_blush.layers.drawing import Drawing, Words
+from napari_blush.layers.grip import Grip
 from napari_blush.layers.view import Connections, View2D, unwrapped, view_events
 
 if TYPE_CHECKING:
@@ -47,17 +47,12 @@ class DiameterCircle:
         self._viewer, self._layer = viewer, unwrapped(layer)
         self._diameter = max(0.0, float(diameter))
         self._visible = True
-        self._hovered = self._held = False
-        self._overlay = DrawingOverlay(visible=False)
-        self._key = f"blush_diameter_{id(self)}"
-        viewer.scene.overlays[self._key] = self._overlay
+        self._grip = Grip(viewer, "diameter", is_near=self._is_near, dragged=self._drag, redraw=self._redraw)
         self._connections = Connections()
         self._layer_connections = Connections()
         for event in (*view_events(viewer), viewer.dims.events.current_step):
             self._connections.connect(event, self._redraw)
         self._connections.connect(viewer.layers.events.removed, self._on_removed)
-        viewer.mouse_drag_callbacks.append(self._on_press)
-        viewer.mouse_move_callbacks.append(self._on_hover)
         self._open = True
         self.layer = self._layer
 
@@ -116,12 +111,7 @@ class DiameterCircle:
         self._open = False
         self._connections.undo()
         self._layer_connections.undo()
-        self._viewer.mouse_drag_callbacks.remove(self._on_press)
-        self._viewer.mouse_move_callbacks.remove(self._on_hover)
-        if self._hovered:
-            self._viewer.cursor.style = "standard"
-        if self._key in self._viewer.scene.overlays:
-            del self._viewer.scene.overlays[self._key]
+        self._grip.close()
 
     def _on_removed(self, event: Any) -> None:
         if unwrapped(event.value) is self._layer:
@@ -144,10 +134,10 @@ class DiameterCircle:
     def _redraw(self, event: Any = None) -> None:
         displayed = self._displayed()
         if not self._visible or self._diameter == 0 or min(displayed) < 0:
-            self._overlay.visible = False
+            self._grip.overlay.visible = False
             return
-        self._overlay.drawing = self._in_3d() if len(displayed) == 3 else self._in_2d(displayed)
-        self._overlay.visible = True
+        self._grip.overlay.drawing = self._in_3d() if len(displayed) == 3 else self._in_2d(displayed)
+        self._grip.overlay.visible = True
 
     def _in_2d(self, displayed: list[int]) -> Drawing:
         view = View2D.of(self._viewer)
@@ -156,7 +146,7 @@ class DiameterCircle:
         lines = [centre + radius * _circle()] if radius > 0 else []
         if full - radius > 2 * view.per_pixel:
             lines += [centre + full * arc for arc in _dashes()]
-        bright = self._hovered or self._held
+        bright = self._grip.is_bright
         # At half past four on the rim: clear of a divider through the middle and of the labels at its top.
         reach = full * np.sqrt(0.5) + 8 * view.per_pixel
         corner = (centre[0] + view.down * reach, centre[1] + view.rightwards * reach)
@@ -184,37 +174,14 @@ class DiameterCircle:
         place = np.array([event.position[axis + self._offset] for axis in displayed])
         return float(np.linalg.norm(place - self.centre[displayed]))
 
-    def _near(self, event: Any) -> bool:
-        if not self._overlay.visible or self._viewer.dims.ndisplay != 2 or self.radius_here == 0:
+    def _is_near(self, event: Any) -> bool:
+        if not self._grip.overlay.visible or self._viewer.dims.ndisplay != 2 or self.radius_here == 0:
             return False
         return abs(self._radius_at(event) - self.radius_here) <= _GRIP_PX * View2D.of(self._viewer).per_pixel
 
-    def _on_hover(self, viewer: ViewerModel, event: Any) -> None:
-        near = self._near(event)
-        if not self._held and near != self._hovered:
-            self._hovered = near
-            self._viewer.cursor.style = "pointing" if near else "standard"
-            self._redraw()
-
-    def _on_press(self, viewer: ViewerModel, event: Any) -> Iterator[None]:
-        if event.button != 1 or event.handled or not self._near(event):
-            return
-        event.handled = True
-        camera = self._viewer.scene.camera
-        panning, camera.mouse_pan = camera.mouse_pan, False
-        self._held = True
-        self._redraw()
-        try:
-            yield
-            while event.type == "mouse_move":
-                # The sphere whose cut by this slice passes under the mouse.
-                self.diameter = 2 * float(np.hypot(self._radius_at(event), self._distance_from_centre()))
-                event.handled = True
-                yield
-        finally:
-            self._held = False
-            camera.mouse_pan = panning
-            self._redraw()
+    def _drag(self, event: Any) -> None:
+        """Take the sphere whose cut by this slice passes under the mouse."""
+        self.diameter = 2 * float(np.hypot(self._radius_at(event), self._distance_from_centre()))
 
 
 def _circle() -> NDArray[np.float64]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_blush.layers.drawing import Drawing, DrawingOverlay, Words
+from napari_blush.layers.drawing import Drawing, Words
+from napari_blush.layers.grip import Grip
 from napari_blush.layers.view import Connections, View2D, view_events
 
 if TYPE_CHECKING:
@@ -38,15 +39,10 @@ class Divider:
         self._at = 0.0
         self._extent = ((0.0, 1.0), (0.0, 1.0))
         self._labels = ("", "")
-        self._hovered = self._held = False
-        self._overlay = DrawingOverlay(visible=True)
-        self._key = f"blush_divider_{id(self)}"
-        viewer.scene.overlays[self._key] = self._overlay
+        self._grip = Grip(viewer, "divider", is_near=self._is_near, dragged=self._drag, redraw=self._redraw)
         self._connections = Connections()
         for event in view_events(viewer):
             self._connections.connect(event, self._redraw)
-        viewer.mouse_drag_callbacks.append(self._on_press)
-        viewer.mouse_move_callbacks.append(self._on_hover)
 
     def place(
         self,
@@ -63,17 +59,13 @@ class Divider:
     def close(self) -> None:
         """Take it off the canvas."""
         self._connections.undo()
-        self._viewer.mouse_drag_callbacks.remove(self._on_press)
-        self._viewer.mouse_move_callbacks.remove(self._on_hover)
-        self._set_hovered(False)
-        if self._key in self._viewer.scene.overlays:
-            del self._viewer.scene.overlays[self._key]
+        self._grip.close()
 
     @property
     def _shown(self) -> bool:
         return bool(self._viewer.dims.ndisplay == 2)
 
-    def _near(self, event: Any) -> bool:
+    def _is_near(self, event: Any) -> bool:
         view = View2D.of(self._viewer)
         (low, high), _ = self._extent
         return (
@@ -82,38 +74,11 @@ class Divider:
             and low <= event.position[view.vertical] <= high
         )
 
-    def _on_hover(self, viewer: ViewerModel, event: Any) -> None:
-        if not self._held:
-            self._set_hovered(self._near(event))
-
-    def _set_hovered(self, hovered: bool) -> None:
-        if hovered != self._hovered:
-            self._hovered = hovered
-            self._viewer.cursor.style = "pointing" if hovered else "standard"
-            self._redraw()
-
-    def _on_press(self, viewer: ViewerModel, event: Any) -> Iterator[None]:
-        if event.button != 1 or event.handled or not self._near(event):
-            return
-        event.handled = True
-        horizontal = View2D.of(self._viewer).horizontal
-        camera = self._viewer.scene.camera
-        panning, camera.mouse_pan = camera.mouse_pan, False
-        self._held = True
-        self._redraw()
-        try:
-            yield
-            while event.type == "mouse_move":
-                self._moved(float(event.position[horizontal]))
-                event.handled = True
-                yield
-        finally:
-            self._held = False
-            camera.mouse_pan = panning
-            self._redraw()
+    def _drag(self, event: Any) -> None:
+        self._moved(float(event.position[View2D.of(self._viewer).horizontal]))
 
     def _redraw(self, event: Any = None) -> None:
-        self._overlay.visible = self._shown
+        self._grip.overlay.visible = self._shown
         if not self._shown:
             return
         view = View2D.of(self._viewer)
@@ -122,7 +87,7 @@ class Divider:
         seen_low, seen_high = max(low, min(view.top, view.bottom)), min(high, max(view.top, view.bottom))
         middle = (seen_low + seen_high) / 2
         top = (seen_low if view.down > 0 else seen_high) + view.down * _LABEL_ROOM_PX * px
-        bright = self._hovered or self._held
+        bright = self._grip.is_bright
         gap, reach = 4.5 * px, 4.0 * px
         chevrons = [
             np.array(
@@ -140,7 +105,7 @@ class Divider:
             for side, label in zip((-view.rightwards, view.rightwards), self._labels, strict=True)
             if (text := _shortened(label, int((self._room(view, side) - beside) / (_LETTER_PX * px))))
         )
-        self._overlay.drawing = Drawing(
+        self._grip.overlay.drawing = Drawing(
             lines=(np.array([(low, self._at), (high, self._at)]), *chevrons),
             width=3.0 if bright else 2.0,
             colour=(1.0, 0.78, 0.84, 1.0) if bright else (1.0, 1.0, 1.0, 1.0),

@@ -31,7 +31,7 @@ class ImageCircle(DiameterCircle):
         if shown:
             super()._redraw(event)
         else:
-            self._overlay.visible = False
+            self._grip.overlay.visible = False
 
 
 class ParticleCircles:

@@ -602,8 +602,8 @@ def test_two_halves_show_their_fsc(open_widget, random_weights):
     assert widget.panels.inputs.half_layer.name == "half2"
     assert widget.panels.inputs.half_layer is not halves[1]
     assert widget.panels.fsc.plot._warning.text() == FSC_WARNING
-    assert "half-maps as given" in widget.panels.fsc.plot._readout.text()
-    assert "after denoising" not in widget.panels.fsc.plot._readout.text()  # no resolution is claimed of it
+    assert "half-maps as given" in widget.panels.fsc.plot.readout.text()
+    assert "after denoising" not in widget.panels.fsc.plot.readout.text()  # no resolution is claimed of it
     assert not widget.panels.fsc.isHidden()
     wait_until(lambda: "half2 denoised" in viewer.layers)
     assert not viewer.layers["half2 denoised"].visible

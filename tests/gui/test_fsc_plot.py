@@ -45,7 +45,7 @@ def test_curves_lie_where_their_shells_are(plot: Any) -> None:
     assert np.allclose(x, SHELLS[1:] / BOX)
     assert np.allclose(y, STRAIGHT[1:])
     assert plot._plot.viewRange()[0] == pytest.approx([0, 0.4])
-    assert plot._readout.text() == f"At 0.143:\nhalf-maps: {BOX / (30 * (1 - 0.143)):.2f} Å"
+    assert plot.readout.text() == f"At 0.143:\nhalf-maps: {BOX / (30 * (1 - 0.143)):.2f} Å"
     assert plot._warning.isVisible()
     legend = plot._legend.text()
     assert legend.index("denoised") < legend.index("half-maps")
@@ -58,10 +58,10 @@ def test_values_under_the_mouse_are_said(plot: Any) -> None:
     shown(plot)
     place = plot._plot.vb.mapViewToScene(QPointF(20.2 / BOX, 0.5))
     plot._on_hover(place)
-    assert plot._readout.text() == "5.00 Å (shell 20):\nhalf-maps 0.333   denoised 1.000"
+    assert plot.readout.text() == "5.00 Å (shell 20):\nhalf-maps 0.333   denoised 1.000"
     assert plot._cursor.value() == 20 / BOX
     plot._on_hover(QPointF(-5, -5))
-    assert plot._readout.text().startswith("At 0.143")
+    assert plot.readout.text().startswith("At 0.143")
 
 
 def test_a_zoom_is_kept_until_the_box_changes(plot: Any) -> None:
@@ -108,7 +108,7 @@ def test_colours_follow_the_theme(plot: Any) -> None:
             appearance.theme = theme
             palette = palette_of(theme)
             assert palette.is_dark == (theme == "dark")
-            assert plot._graphics.backgroundBrush().color().name() == palette.background
+            assert plot.graphics.backgroundBrush().color().name() == palette.background
             shown(plot)
             assert plot._plot.listDataItems()[0].opts["pen"].color().name() == palette.curves[0]
     finally:

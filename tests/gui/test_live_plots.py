@@ -43,7 +43,7 @@ def test_this_iterations_fsc_over_the_others(qtbot: Any, qapp: Any, tmp_path: Pa
     assert y == pytest.approx(figures[6]["fsc"][1 : len(x) + 1])
     assert plot._plot.viewRange()[0] == pytest.approx([0, 32 / (BOX * VOXEL_SIZE)])
     assert plot.cut_off_angstrom == figures[6]["resolution_in_use_angstrom"]
-    assert plot._readout.text() == "Iteration 6:\n7.19 Å at 0.143, 7.62 Å in use"
+    assert plot.readout.text() == "Iteration 6:\n7.19 Å at 0.143, 7.62 Å in use"
     assert (
         plot.values_at(10)
         == f"12.80 Å (shell 10):\niteration 6 {y[9]:.3f}   iteration 5 {figures[5]['fsc'][10]:.3f}"
@@ -69,7 +69,7 @@ def test_this_iterations_fsc_over_the_others(qtbot: Any, qapp: Any, tmp_path: Pa
     assert ">_1<" not in drawing
     plot.set_history([{"iteration": 0}])
     assert plot.iteration is None
-    assert plot._readout.text() == " "
+    assert plot.readout.text() == " "
 
 
 def test_progress_over_the_iterations(qtbot: Any, qapp: Any, tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_progress_over_the_iterations(qtbot: Any, qapp: Any, tmp_path: Path) -> 
                 one["iteration"]: one[series.figure] for one in figures[1:] if one[series.figure] is not None
             }
             assert x.tolist() == list(values)
-            assert (10**y if panel.top is None else y) == pytest.approx(list(values.values()))
+            assert (10**y if panel.is_log else y) == pytest.approx(list(values.values()))
     accuracy = plot._plots[1].listDataItems()[2].getData()[0]
     assert accuracy[0] == 2  # unknown in the first iteration
     assert plot.readout.text().startswith("Iteration&nbsp;4")
@@ -125,7 +125,7 @@ def test_whether_the_denoiser_keeps_to_the_data(qtbot: Any, qapp: Any, tmp_path:
             "denoiser_transfer_noise": [0.5] * 16 + [None],
         }
     plot.set_history(figures, 1)
-    assert plot._readout.text() == "Iteration 1:\nagrees 0.021 more with the raw other half"
+    assert plot.readout.text() == "Iteration 1:\nagrees 0.021 more with the raw other half"
     assert plot._warning.isHidden()
     names = [curve.name for curve in plot.curves]
     assert names == ["noise ×", "signal ×", "raw halves", "denoised half, other raw"]
@@ -140,18 +140,24 @@ def test_whether_the_denoiser_keeps_to_the_data(qtbot: Any, qapp: Any, tmp_path:
     plot.export(tmp_path / "denoiser.csv")
     assert (tmp_path / "denoiser.csv").read_text().startswith("shell,frequency")
     plot.export(tmp_path / "denoiser.svg")
+    assert ">1.2<" in (tmp_path / "denoiser.svg").read_text()  # as far as the curves go, as on the screen
+    plot._plot.setXRange(0.05, 0.1, padding=0)
+    plot.set_history(figures, 1)
+    assert plot._plot.viewRange()[0] == pytest.approx([0.05, 0.1])  # a zoom stays
     plot.set_history([{"iteration": 0}])
-    assert plot._readout.text() == " "
+    assert plot.readout.text() == " "
 
 
 def test_ticks_are_round() -> None:
-    from napari_blush.plots.progress import IterationAxis, RoundLogAxis
+    from napari_blush.plots.axes import RoundLogAxis, WholeNumberAxis
 
     [(_, places)] = RoundLogAxis("left").tickValues(np.log10(0.3), np.log10(30), 200)
     assert {1.0, 10.0} <= set(np.round(10 ** np.array(places), 6))
     assert (np.diff(places) >= 2 * 18 / 200 - 1e-9).all()
-    [(_, whole)] = IterationAxis("bottom").tickValues(0.7, 40.3, 200)
+    [(_, whole)] = WholeNumberAxis("bottom").tickValues(0.7, 40.3, 200)
     assert whole == [10, 20, 30, 40]
+    [(_, many)] = WholeNumberAxis("bottom").tickValues(0, 400_000, 300)  # steps of a training
+    assert many == [0, 100_000, 200_000, 300_000, 400_000]
 
 
 def test_views_lie_where_they_are(qtbot: Any, qapp: Any, tmp_path: Path) -> None:
@@ -238,7 +244,7 @@ def test_the_plots_wear_both_themes(qtbot: Any, qapp: Any) -> None:
         for theme in ("light", "dark"):
             appearance.theme = theme
             palette = palette_of(theme)
-            for graphics in (fsc._graphics, progress.graphics, angles.graphics):
+            for graphics in (fsc.graphics, progress.graphics, angles.graphics):
                 assert graphics.backgroundBrush().color().name() == palette.background
             assert fsc._plot.listDataItems()[0].opts["pen"].color().name() == palette.curves[0]
             assert progress._plots[0].listDataItems()[1].opts["pen"].color().name() == palette.curves[1]

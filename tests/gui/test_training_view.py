@@ -61,8 +61,7 @@ def test_a_training_arrives_as_layers_and_curves(
     view.slider.slider.setValue(0)
     first = slices_at(0.25)["output"][0].astype(np.float32)
     qtbot.waitUntil(lambda: np.array_equal(output.data[:EDGE], first), timeout=20_000)
-    curve = view.plots._frames[1].curves[1]
-    steps, gains = view.plots.values(curve)
+    steps, gains = view.plots._plots[1].listDataItems()[1].getData()
     assert steps.tolist() == [100, 200, 300, 400]
     assert gains == pytest.approx([0.0, 0.01, 0.02, 0.03])
     view.plots.export(tmp_path / "curves.csv")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QButtonGroup, QHBoxLayout, QPushButton, QWidget
+
+Name = TypeVar("Name", bound=str)
 
 
 class Segments(QWidget):
@@ -20,7 +23,7 @@ class Segments(QWidget):
     chosen = Signal(str)
     """A click on one, by its name."""
 
-    def __init__(self, choices: Mapping[str, tuple[str, str]]) -> None:
+    def __init__(self, choices: Mapping[Name, tuple[str, str]]) -> None:
         super().__init__()
         self.setObjectName("blushPlain")
         self.buttons: dict[str, QPushButton] = {}

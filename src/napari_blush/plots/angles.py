@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,8 +9,9 @@ import pyqtgraph as pg
 from qtpy.QtCore import QPointF, QRectF, QSize
 from qtpy.QtGui import QColor
 
-from napari_blush.plots.chart import Chart, quiet_plot
+from napari_blush.plots.chart import Chart, colour_axes, quiet_plot
 from napari_blush.plots.directions import DirectionCounts, cells_of_picture, mollweide, mollweide_inverse
+from napari_blush.plots.export import blank_figure, drawn, table
 from napari_blush.plots.theme import Palette
 
 if TYPE_CHECKING:
@@ -118,9 +117,7 @@ class AngularDistributionPlot(Chart):
         bar.setRect(QRectF(0, 0, self._highest, 1))
         self._bar.addItem(bar)
         self._bar.setRange(QRectF(0, 0, self._highest, 1), padding=0)
-        axis = self._bar.getAxis("bottom")
-        axis.setPen(pg.mkPen(palette.faint))
-        axis.setTextPen(pg.mkPen(palette.ink))
+        colour_axes(self._bar, palette)
         self._bar.setLabel("bottom", "views, times an even spread", color=palette.ink, **{"font-size": "9pt"})
 
     def _put(self, text: str, x: float, y: float, anchor: tuple[float, float], palette: Palette) -> None:
@@ -157,24 +154,24 @@ class AngularDistributionPlot(Chart):
         return f"rot {rot_deg:.0f}°, tilt {tilt_deg:.0f}°:\n{density:.2f} × even ({views} views)"
 
     def _csv(self) -> bytes:
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["rot (deg)", "tilt (deg)", "views", "times even"])
         counts = self._counts
-        if counts is not None:
-            for rot, tilt, views, density in zip(
-                *counts.centres_deg(), counts.counts, counts.relative, strict=True
-            ):
-                writer.writerow([f"{rot:.4f}", f"{tilt:.4f}", int(views), f"{density:.6g}"])
-        return text.getvalue().encode()
+        rows = (
+            []
+            if counts is None
+            else [
+                [f"{rot:.4f}", f"{tilt:.4f}", int(views), f"{density:.6g}"]
+                for rot, tilt, views, density in zip(
+                    *counts.centres_deg(), counts.counts, counts.relative, strict=True
+                )
+            ]
+        )
+        return table(["rot (deg)", "tilt (deg)", "views", "times even"], rows)
 
     def _figure(self, file_format: str) -> bytes:
-        from matplotlib import rc_context
         from matplotlib.cm import ScalarMappable
         from matplotlib.colors import LinearSegmentedColormap, Normalize
-        from matplotlib.figure import Figure
 
-        figure = Figure(figsize=(5.6, 3.6), dpi=240, facecolor="white", layout="constrained")
+        figure = blank_figure(5.6, 3.6)
         axes = figure.add_subplot()
         if self._counts is not None:
             picture = coloured(self._counts, _ON_LIGHT, self._highest)
@@ -201,10 +198,7 @@ class AngularDistributionPlot(Chart):
         bar = figure.colorbar(scale, ax=axes, orientation="horizontal", shrink=0.6)
         bar.set_label("views, times an even spread", fontsize=8)
         bar.ax.tick_params(labelsize=7.5)
-        content = io.BytesIO()
-        with rc_context({"svg.fonttype": "none"}):
-            figure.savefig(content, format=file_format)
-        return content.getvalue()
+        return drawn(figure, file_format)
 
 
 def ramp(stops: tuple[str, ...], steps: int = 256) -> NDArray[np.uint8]:

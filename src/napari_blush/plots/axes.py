@@ -1,7 +1,9 @@
-"""The two horizontal axes of shell plots: spatial frequency below, resolution above."""
+"""Axes that are labelled with round values: of shell plots, of logarithms, of whole numbers."""
 
 from __future__ import annotations
 
+import itertools
+import math
 from typing import Any
 
 import pyqtgraph as pg
@@ -54,3 +56,43 @@ def frequency_axis(**kwargs: Any) -> pg.AxisItem:
     axis = pg.AxisItem(orientation="bottom", **kwargs)
     axis.enableAutoSIPrefix(False)
     return axis
+
+
+class RoundLogAxis(pg.AxisItem):
+    """An axis over decimal logarithms that is labelled with round values: …, 0.5, 1, 2, 5, 10, …"""
+
+    _GAP_PX = 18
+
+    def tickValues(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, list[float]]]:  # noqa: N802, N803
+        """Return the places of round values between two logarithms; `size` in pixels."""
+        gap = (maxVal - minVal) * self._GAP_PX / max(size, 1.0)
+        ticks: list[float] = []
+        for favoured in ((1.0,), (2.0, 5.0), (1.5, 3.0, 4.0, 7.0)):
+            for decade in range(math.floor(minVal), math.ceil(maxVal) + 1):
+                for digit in favoured:
+                    at = decade + math.log10(digit)
+                    if minVal <= at <= maxVal and all(abs(at - other) >= gap for other in ticks):
+                        ticks.append(at)
+        return [(1.0, sorted(ticks))]
+
+    def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:  # noqa: N802
+        """Label logarithms by their values."""
+        return [f"{10**value:.2g}" for value in values]
+
+
+class WholeNumberAxis(pg.AxisItem):
+    """An axis of whole numbers."""
+
+    _LEAST_PX, _DIGIT_PX = 28.0, 9.0
+
+    def tickValues(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, list[float]]]:  # noqa: N802, N803
+        """Return whole numbers between two values, as many as have room; `size` in pixels."""
+        room = max(size / max(self._LEAST_PX, self._DIGIT_PX * len(f"{maxVal:.0f}")), 1.0)
+        steps = (digit * 10**power for power in itertools.count() for digit in (1, 2, 5))
+        step = next(step for step in steps if (maxVal - minVal) / step <= room)
+        first = math.ceil(minVal / step) * step
+        return [(float(step), [float(value) for value in range(first, math.floor(maxVal) + 1, step)])]
+
+    def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:  # noqa: N802
+        """Label whole numbers."""
+        return [f"{value:.0f}" for value in values]

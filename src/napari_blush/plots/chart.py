@@ -41,9 +41,7 @@ class Chart(QWidget):
         self.palette_of_theme = current_palette(viewer)
         self.graphics = pg.GraphicsLayoutWidget()
         self.graphics.ci.layout.setContentsMargins(2, 4, 10, 4)
-        self.readout = QLabel(" ")
-        self.readout.setWordWrap(True)
-        self.readout.setMinimumWidth(1)  # a long line must not widen the dock
+        self.readout = wrapped_label(" ")
         self.readout.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
         self.readout.setMinimumHeight(_READOUT_LINES * self.readout.fontMetrics().lineSpacing())
         button = QToolButton()
@@ -53,10 +51,10 @@ class Chart(QWidget):
         below = QHBoxLayout()
         below.addWidget(self.readout, 1)
         below.addWidget(button, 0, Qt.AlignmentFlag.AlignTop)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(4, 4, 4, 4)
-        layout.addWidget(self.graphics, 1)
-        layout.addLayout(below)
+        self.column = QVBoxLayout(self)
+        self.column.setContentsMargins(4, 4, 4, 4)
+        self.column.addWidget(self.graphics, 1)
+        self.column.addLayout(below)
         self.setMinimumWidth(260)
         self._build()
         self.graphics.scene().sigMouseMoved.connect(self._on_hover)
@@ -122,6 +120,22 @@ class Chart(QWidget):
             self.export(name)
         except BlushError as error:
             say_error(error)
+
+
+def wrapped_label(text: str = "") -> QLabel:
+    """Return a label whose lines are wrapped: a long one does not widen the dock."""
+    label = QLabel(text)
+    label.setWordWrap(True)
+    label.setMinimumWidth(1)
+    return label
+
+
+def colour_axes(plot: pg.PlotItem, palette: Palette) -> None:
+    """Draw the axes that a plot shows in the colours of a theme."""
+    for name in ("left", "bottom", "right", "top"):
+        axis = plot.getAxis(name)
+        axis.setPen(pg.mkPen(palette.faint))
+        axis.setTextPen(pg.mkPen(palette.ink))
 
 
 def quiet_plot(plot: pg.PlotItem, owner: QWidget) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from qtpy.QtWidgets import QBoxLayout, QLabel
-
-from napari_blush.plots.progress import DASHES, Panel, ProgressPlots, Series
+from napari_blush.plots.chart import wrapped_label
+from napari_blush.plots.progress import ProgressPlots
+from napari_blush.plots.series import Panel, Series
 
 _FIGURES = (
     # title, figure, top of the axis (None: logarithmic), factor
@@ -24,35 +24,28 @@ class ClassesPlot(ProgressPlots):
     """
 
     file_name = "classes"
-    _AT_FIRST: tuple[Panel, ...] = ()
+    _AT_FIRST = ()
 
     def _build(self) -> None:
         super()._build()
-        self.legend = QLabel(" ")
-        self.legend.setWordWrap(True)
-        self.legend.setMinimumWidth(1)  # a long line must not widen the dock
-        layout = self.layout()
-        assert isinstance(layout, QBoxLayout)
-        layout.insertWidget(0, self.legend)
+        self.legend = wrapped_label(" ")
+        self.column.insertWidget(0, self.legend)
 
     def _panels_of(self, history: Sequence[Mapping[str, Any]]) -> tuple[Panel, ...]:
-        count = len(history[-1].get("class_distribution", ())) if history else 0
+        count = len(history[-1].get("class_distribution", ()))
         if count == 0:
             return self._panels
         return tuple(
             Panel(
                 title,
                 tuple(Series(f"class {place + 1}", figure, place) for place in range(count)),
-                top,
-                factor,
+                top=top,
+                is_log=top is None,
+                factor=factor,
                 has_legend=False,
             )
             for title, figure, top, factor in _FIGURES
         )
-
-    def _style(self, number: int) -> tuple[str, Any]:
-        cycle, place = divmod(number, len(self.palette_of_theme.curves))
-        return self.palette_of_theme.curves[place], DASHES[cycle % len(DASHES)][0]
 
     def _redraw(self) -> None:
         super()._redraw()

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import csv
 import html
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyqtgraph as pg
 from qtpy.QtCore import QPointF, QSize, Qt
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
-from blushcore.protocol import BlushError
-from blushcore.volumes import atomic_file
-from napari_blush.notices import say_error
 from napari_blush.plots.axes import ResolutionAxis, frequency_axis
-from napari_blush.plots.fsc_figure import fsc_figure
-from napari_blush.plots.theme import Palette, current_palette, follow_theme
+from napari_blush.plots.chart import Chart, colour_axes, quiet_plot, wrapped_label
+from napari_blush.plots.export import table
+from napari_blush.plots.fsc_figure import fsc_figure, value_range
+from napari_blush.plots.theme import Palette
 
 if TYPE_CHECKING:
-    from napari.components import ViewerModel
     from numpy.typing import ArrayLike
 
 HALF_MAP_THRESHOLD = 0.143
@@ -32,8 +26,6 @@ _AXIS_PX = 38
 _DASHES = {"solid": Qt.PenStyle.SolidLine, "dashed": Qt.PenStyle.DashLine, "dotted": Qt.PenStyle.DotLine}
 _STROKES = {"solid": "━━━", "dashed": "╍╍╍", "dotted": "┅┅┅"}
 _LEAST_HEIGHT_PX = 210
-_READOUT_LINES = 2
-_FORMATS = "Picture (*.png);;Drawing (*.svg);;Table (*.csv)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,35 +58,25 @@ class Curve:
     quote_resolution: bool = True
 
 
-class FscPlot(QWidget):
-    """A plot of FSC curves over spatial frequency, in the colours of napari's theme.
+class FscPlot(Chart):
+    """A plot of FSC curves over spatial frequency.
 
-    Drag to move, wheel to zoom, double click or *A* to see all. Under the mouse the values are said in words.
-    The button exports what is shown as PNG, SVG or CSV.
-
-    Parameters
-    ----------
-    parent
-        Qt's parent.
-    viewer
-        Whose theme to follow; without one, that of napari's settings.
+    Drag to move, wheel to zoom, double click or *A* to see all.
     """
 
-    def __init__(self, parent: QWidget | None = None, *, viewer: ViewerModel | None = None) -> None:
-        super().__init__(parent)
-        self._curves: tuple[Curve, ...] = ()
-        self._box_size_angstrom = 1.0
-        self._threshold: float | None = HALF_MAP_THRESHOLD
-        self._viewer = viewer
-        self._palette = current_palette(viewer)
+    file_name = "fsc"
+    _HIGHEST = 1.04
+    """Where the vertical axis ends at most."""
+    _curves: tuple[Curve, ...]
+    _threshold: float | None
 
-        self._graphics = pg.PlotWidget(axisItems={"bottom": frequency_axis(), "top": ResolutionAxis()})
-        self._plot: pg.PlotItem = self._graphics.getPlotItem()
-        self._plot.setMenuEnabled(False)
-        menu = self._plot.ctrlMenu  # made all the same, and without a parent it would stay for ever
-        menu.setParent(self._graphics)
-        menu.hide()
-        self._plot.hideButtons()
+    def _build(self) -> None:
+        self._curves, self._box_size_angstrom, self._shells = (), 1.0, 0
+        self._threshold = HALF_MAP_THRESHOLD
+        self._plot: pg.PlotItem = self.graphics.addPlot(
+            axisItems={"bottom": frequency_axis(), "top": ResolutionAxis()}
+        )
+        quiet_plot(self._plot, self.graphics)
         self._plot.showAxis("top")
         self._plot.showAxis("right")
         self._plot.getAxis("right").setStyle(showValues=False, tickLength=0)
@@ -103,35 +85,16 @@ class FscPlot(QWidget):
         for name in ("bottom", "top"):
             self._plot.getAxis(name).setHeight(_AXIS_PX)
         self._plot.layout.setContentsMargins(2, 4, 14, 8)
-        self._plot.setLimits(yMin=-1.1, yMax=1.1)
+        self._plot.setLimits(yMin=-1.1, yMax=max(1.1, self._HIGHEST))
+        self.graphics.ci.layout.setContentsMargins(0, 0, 0, 0)
+        self.graphics.setMinimumHeight(_LEAST_HEIGHT_PX)
         # Beside the curves, not over them: a dock is narrow.
-        self._legend, self._warning, self._readout = QLabel(), QLabel(), QLabel(" ")
+        self._legend, self._warning = wrapped_label(), wrapped_label()
         self._legend.setTextFormat(Qt.TextFormat.RichText)
-        for label in (self._legend, self._warning, self._readout):
-            label.setWordWrap(True)
-            label.setMinimumWidth(1)  # a long line must not widen the dock
         self._warning.hide()
-        self._readout.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
-        self._readout.setMinimumHeight(_READOUT_LINES * self._readout.fontMetrics().lineSpacing())
-        self._export_button = QToolButton()
-        self._export_button.setText("Export…")
-        self._export_button.setToolTip("Save the curves as a picture (PNG, SVG) or a table (CSV)")
-        self._export_button.clicked.connect(self._ask_and_export)
-
-        below = QHBoxLayout()
-        below.addWidget(self._readout, 1)
-        below.addWidget(self._export_button, 0, Qt.AlignmentFlag.AlignTop)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(4, 4, 4, 4)
-        layout.addWidget(self._graphics, 1)
-        layout.addWidget(self._legend)
-        layout.addLayout(below)
-        layout.addWidget(self._warning)
-        self.setMinimumWidth(260)
-        self._graphics.setMinimumHeight(_LEAST_HEIGHT_PX)
-        self._graphics.scene().sigMouseMoved.connect(self._on_hover)
-        self._graphics.scene().sigMouseClicked.connect(self._on_click)
-        follow_theme(self, self._apply, viewer)
+        self.column.insertWidget(1, self._legend)
+        self.column.addWidget(self._warning)
+        self.graphics.scene().sigMouseClicked.connect(self._on_click)
 
     def sizeHint(self) -> QSize:  # noqa: N802
         """Leave most of the window to the maps."""
@@ -151,6 +114,7 @@ class FscPlot(QWidget):
         *,
         threshold: float | None = HALF_MAP_THRESHOLD,
         warning: str = "",
+        shells: int | None = None,
     ) -> None:
         """Show curves; a view that was zoomed stays unless the box changes.
 
@@ -164,17 +128,19 @@ class FscPlot(QWidget):
             Where a line is drawn and the resolution of the curves read off; None for no line.
         warning
             A sentence below the plot.
+        shells
+            How many the box has, where the curves end before it does.
         """
         if not box_size_angstrom > 0:
             raise ValueError(f"the box has a size in Å, got {box_size_angstrom}")
-        longest = max((np.size(curve.values) for curve in curves), default=0)
-        changed = box_size_angstrom != self._box_size_angstrom or longest != self._shells
-        self._curves, self._box_size_angstrom = tuple(curves), box_size_angstrom
-        self._threshold = threshold
+        if shells is None:
+            shells = max((np.size(curve.values) for curve in curves), default=0)
+        changed = (box_size_angstrom, shells) != (self._box_size_angstrom, self._shells)
+        self._curves, self._threshold = tuple(curves), threshold
+        self._box_size_angstrom, self._shells = box_size_angstrom, shells
         self._warning.setText(warning)
         self._warning.setVisible(bool(warning))
-        self._readout.setText(self._resolutions())
-        self._draw()
+        self._redraw()
         if changed:
             self.show_all()
 
@@ -183,15 +149,10 @@ class FscPlot(QWidget):
         self.set_curves((), self._box_size_angstrom)
 
     def show_all(self) -> None:
-        """Zoom out to all shells."""
-        lowest = min((float(np.min(curve.values)) for curve in self._curves), default=0.0)
+        """Zoom out to all shells and values."""
         highest = max((self._shells - 1) / self._box_size_angstrom, 1e-6)
         self._plot.setXRange(0, highest, padding=0)
-        self._plot.setYRange(max(-1.02, min(-0.06, lowest - 0.04)), 1.04, padding=0)
-
-    @property
-    def _shells(self) -> int:
-        return max((np.size(curve.values) for curve in self._curves), default=0)
+        self._plot.setYRange(*value_range(self._curves, self._HIGHEST), padding=0)
 
     def _frequencies(self, curve: Curve) -> np.ndarray:
         return np.arange(np.size(curve.values)) / self._box_size_angstrom
@@ -211,39 +172,35 @@ class FscPlot(QWidget):
 
     # --- drawing ----------------------------------------------------------------------------------------------
 
-    def _apply(self, palette: Palette) -> None:
-        self._palette = palette
-        self._graphics.setBackground(palette.background)
-        for name in ("bottom", "left", "top", "right"):
-            axis = self._plot.getAxis(name)
-            axis.setPen(pg.mkPen(palette.faint))
-            axis.setTextPen(pg.mkPen(palette.ink))
+    def _on_theme(self, palette: Palette) -> None:
+        colour_axes(self._plot, palette)
         label = {"color": palette.ink, "font-size": "9pt"}
         self._plot.setLabel("bottom", "spatial frequency (1/Å)", **label)
         self._plot.setLabel("top", "resolution (Å)", **label)
         self._plot.setLabel("left", "Fourier shell correlation", **label)
         self._plot.getAxis("left").setGrid(28)
         self._warning.setStyleSheet(f"color: {palette.curves[1]};")
-        self._draw()
+        super()._on_theme(palette)
 
     def _colour(self, number: int, curve: Curve) -> str:
         if isinstance(curve.colour, str):
             return curve.colour
         place = number if curve.colour is None else curve.colour
-        return self._palette.curves[place % len(self._palette.curves)]
+        colours = self.palette_of_theme.curves
+        return colours[place % len(colours)]
 
-    def _draw(self) -> None:
+    def _draw(self, palette: Palette) -> None:
         self._plot.clear()
         self._legend.setText(self._legend_html())
-        faint = self._palette.faint
-        self._plot.addItem(pg.InfiniteLine(0, angle=0, pen=pg.mkPen(faint, width=1)), ignoreBounds=True)
+        zero = pg.InfiniteLine(0, angle=0, pen=pg.mkPen(palette.faint, width=1))
+        self._plot.addItem(zero, ignoreBounds=True)
         if self._threshold is not None:
             line = pg.InfiniteLine(
                 self._threshold,
                 angle=0,
-                pen=pg.mkPen(self._palette.ink, width=1, style=Qt.PenStyle.DotLine),
+                pen=pg.mkPen(palette.ink, width=1, style=Qt.PenStyle.DotLine),
                 label=f"{self._threshold:g}",
-                labelOpts={"position": 0.03, "anchors": [(0, 1), (0, 1)], "color": self._palette.ink},
+                labelOpts={"position": 0.03, "anchors": [(0, 1), (0, 1)], "color": palette.ink},
             )
             self._plot.addItem(line, ignoreBounds=True)
         for number, curve in enumerate(self._curves):
@@ -256,7 +213,7 @@ class FscPlot(QWidget):
                 name=curve.name,
                 antialias=True,
             )
-        self._cursor = pg.InfiniteLine(angle=90, pen=pg.mkPen(faint, width=1))
+        self._cursor = pg.InfiniteLine(angle=90, pen=pg.mkPen(palette.faint, width=1))
         self._cursor.hide()
         self._plot.addItem(self._cursor, ignoreBounds=True)
 
@@ -271,17 +228,19 @@ class FscPlot(QWidget):
 
     # --- under the mouse --------------------------------------------------------------------------------------
 
-    def _on_hover(self, place: QPointF) -> None:
-        inside = bool(self._curves) and self._plot.vb.sceneBoundingRect().contains(place)
-        frequency = self._plot.vb.mapSceneToView(place).x() if inside else 0.0
-        shell = round(frequency * self._box_size_angstrom)
-        if not inside or not 1 <= shell < self._shells:
-            self._cursor.hide()
-            self._readout.setText(self._resolutions())
-            return
+    def _words_at(self, place: QPointF | None) -> str:
+        shell = None if place is None else self._shell_at(place)
+        self._cursor.setVisible(shell is not None)
+        if shell is None:
+            return self._resolutions()
         self._cursor.setPos(shell / self._box_size_angstrom)
-        self._cursor.show()
-        self._readout.setText(self.values_at(shell))
+        return self.values_at(shell)
+
+    def _shell_at(self, place: QPointF) -> int | None:
+        if not self._curves or not self._plot.vb.sceneBoundingRect().contains(place):
+            return None
+        shell = round(self._plot.vb.mapSceneToView(place).x() * self._box_size_angstrom)
+        return shell if 1 <= shell < self._shells else None
 
     def values_at(self, shell: int) -> str:
         """Return a shell's resolution and the curves' values there, in words."""
@@ -298,56 +257,25 @@ class FscPlot(QWidget):
 
     # --- export -----------------------------------------------------------------------------------------------
 
-    def export(self, path: str | Path) -> None:
-        """Write the curves; the name's ending says how: ``.png`` or ``.svg`` a figure, ``.csv`` a table.
-
-        Raises
-        ------
-        BlushError
-            If the ending is another, or the file cannot be written; what was there before is then untouched.
-        """
-        path = Path(path)
-        ending = path.suffix.lower()
-        if ending == ".csv":
-            content = self._csv()
-        elif ending in (".png", ".svg"):
-            content = self._figure(ending[1:])
-        else:
-            raise BlushError(
-                f"The curves were not exported: {path.name} ends in none of .png, .svg and .csv.",
-                "Give another name.",
-            )
-        with atomic_file(path) as file:
-            file.write(content)
-
     def _figure(self, file_format: str) -> bytes:
-        return fsc_figure(self._curves, self._box_size_angstrom, self._threshold, file_format)
+        return fsc_figure(
+            self._curves, self._box_size_angstrom, self._threshold, file_format, highest=self._HIGHEST
+        )
 
-    def _csv(self, curves: Sequence[Curve] | None = None) -> bytes:
-        curves = self._curves if curves is None else curves
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        names = [curve.name for curve in curves]
-        writer.writerow(["shell", "frequency (1/angstrom)", "resolution (angstrom)", *names])
+    def _csv(self) -> bytes:
+        return self._table_of(self._curves)
+
+    def _table_of(self, curves: Sequence[Curve]) -> bytes:
+        rows = []
         for shell in range(self._shells):
             values = [
                 f"{np.asarray(curve.values)[shell]:.6g}" if shell < np.size(curve.values) else ""
                 for curve in curves
             ]
             resolution = f"{self._box_size_angstrom / shell:.6g}" if shell else ""
-            writer.writerow([shell, f"{shell / self._box_size_angstrom:.6g}", resolution, *values])
-        return text.getvalue().encode()
-
-    def _ask_and_export(self) -> None:
-        name, kind = QFileDialog.getSaveFileName(self, "Export the FSC curves", "fsc.png", _FORMATS)
-        if not name:
-            return
-        if not Path(name).suffix:
-            name += kind[kind.index("(*") + 2 : -1]
-        try:
-            self.export(name)
-        except BlushError as error:
-            say_error(error)
+            rows.append([shell, f"{shell / self._box_size_angstrom:.6g}", resolution, *values])
+        names = [curve.name for curve in curves]
+        return table(["shell", "frequency (1/angstrom)", "resolution (angstrom)", *names], rows)
 
 
 def crossing_angstrom(values: ArrayLike, box_size_angstrom: float, threshold: float) -> str:

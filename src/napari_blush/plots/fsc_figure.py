@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_blush.plots.axes import resolution_ticks
+from napari_blush.plots.export import blank_figure, drawn
 from napari_blush.plots.theme import CURVES_ON_LIGHT
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def fsc_figure(
     file_format: str,
     *,
     cut_off_angstrom: float | None = None,
+    highest: float = 1.04,
 ) -> bytes:
     """Draw curves over spatial frequency, resolution on top.
 
@@ -42,17 +43,16 @@ def fsc_figure(
         ``"png"`` or ``"svg"``.
     cut_off_angstrom
         Resolution at which an upright line is drawn, if anywhere.
+    highest
+        Where the vertical axis ends at most; see `value_range`.
 
     Returns
     -------
     The file's content.
     """
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(5.6, 3.9), dpi=240, facecolor="white", layout="constrained")
+    figure = blank_figure(5.6, 3.9)
     axes = figure.add_subplot()
-    highest, lowest = 0.0, 0.0
+    longest = 0.0
     for number, curve in enumerate(curves):
         values = np.asarray(curve.values, dtype=np.float64)[1:]
         frequencies = np.arange(1, len(values) + 1) / box_size_angstrom
@@ -61,9 +61,9 @@ def fsc_figure(
         axes.plot(
             frequencies, values, color=colour, lw=curve.width * 0.8, ls=_DASHES[curve.style], label=curve.name
         )
-        highest, lowest = max(highest, float(frequencies[-1])), min(lowest, float(values.min()))
-    axes.set_xlim(0, highest or 1.0)
-    axes.set_ylim(max(-1.02, min(-0.06, lowest - 0.04)), 1.04)
+        longest = max(longest, len(values) / box_size_angstrom)
+    axes.set_xlim(0, longest or 1.0)
+    axes.set_ylim(*value_range(curves, highest))
     axes.axhline(0, color="0.8", lw=0.8, zorder=0)
     if threshold is not None:
         axes.axhline(threshold, color=_FAINT, lw=1.0, ls=(0, (1, 2)), zorder=1)
@@ -80,16 +80,28 @@ def fsc_figure(
     _dress(axes)
     if curves:
         figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8.5)
-    content = io.BytesIO()
-    with rc_context({"svg.fonttype": "none"}):
-        figure.savefig(content, format=file_format)
-    return content.getvalue()
+    return drawn(figure, file_format)
+
+
+def value_range(curves: Sequence[Curve], highest: float) -> tuple[float, float]:
+    """Return where the vertical axis begins and ends: from 0 to 1, and on to what lies beyond.
+
+    Parameters
+    ----------
+    curves
+        Their shell 0 does not count, nor do values that are not finite.
+    highest
+        Where it ends at most; below 0 it goes no further than -1.
+    """
+    values = np.concatenate([[0.0, 1.0], *(np.asarray(curve.values, dtype=np.float64)[1:] for curve in curves)])
+    finite = values[np.isfinite(values)]
+    return max(-1.02, min(-0.06, float(finite.min()) - 0.04)), min(highest, float(finite.max()) + 0.04)
 
 
 def _dress(axes: Axes) -> None:
     axes.set_xlabel("spatial frequency (1/Å)", color=_INK)
     axes.set_ylabel("Fourier shell correlation", color=_INK)
-    axes.set_yticks(np.arange(0, 1.01, 0.2))
+    axes.set_yticks(np.arange(0, axes.get_ylim()[1], 0.2))
     axes.grid(axis="y", color="0.93", lw=0.8)
     axes.tick_params(labelsize=8.5, colors=_INK)
     top = axes.twiny()

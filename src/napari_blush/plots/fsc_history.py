@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
@@ -12,11 +12,7 @@ from qtpy.QtGui import QColor
 
 from napari_blush.plots.fsc import HALF_MAP_THRESHOLD, Curve, FscPlot
 from napari_blush.plots.fsc_figure import fsc_figure
-from napari_blush.plots.theme import CURVES_ON_LIGHT
-
-if TYPE_CHECKING:
-    from napari.components import ViewerModel
-    from qtpy.QtWidgets import QWidget
+from napari_blush.plots.theme import CURVES_ON_LIGHT, Palette
 
 _SHADES = (0.7, 0.55, 0.35)
 """How much of the background is in the lines of iterations long past, past, and last."""
@@ -29,19 +25,14 @@ class FscHistoryPlot(FscPlot):
 
     A dotted line marks 0.143, an upright dashed one the resolution that is in use: beyond it the map is cut
     off. Curves end where an iteration ended: beyond the images' size in use nothing was compared.
-
-    Parameters
-    ----------
-    parent, viewer
-        As for `FscPlot`.
     """
 
-    def __init__(self, parent: QWidget | None = None, *, viewer: ViewerModel | None = None) -> None:
-        self._past: tuple[tuple[int, np.ndarray], ...] = ()
-        self._iteration = 0
-        self._figures: Mapping[str, Any] = {}
-        self._all_shells = 0
-        super().__init__(parent, viewer=viewer)
+    _past: tuple[tuple[int, np.ndarray], ...]
+    _figures: Mapping[str, Any]
+
+    def _build(self) -> None:
+        self._past, self._iteration, self._figures = (), 0, {}
+        super()._build()
 
     def set_history(self, history: Sequence[Mapping[str, Any]], shown: int | None = None) -> None:
         """Show a run's curves; a view that was zoomed stays unless the box changes.
@@ -56,24 +47,19 @@ class FscHistoryPlot(FscPlot):
         """
         with_fsc = {int(figures["iteration"]): figures for figures in history if figures.get("fsc")}
         if not with_fsc:
-            self._past, self._figures, self._all_shells = (), {}, 0
+            self._past, self._figures = (), {}
             self.clear()
             return
         self._iteration = shown if shown in with_fsc else max(with_fsc)
         self._figures = figures = with_fsc[self._iteration]
-        box_size = float(figures["box"]) * float(figures["voxel_size_angstrom"])
-        shells = int(figures["box"]) // 2 + 1
-        changed = (box_size, shells) != (self._box_size_angstrom, self._all_shells)
-        self._box_size_angstrom, self._all_shells = box_size, shells
         self._past = tuple(
             (number, compared_shells(other)) for number, other in with_fsc.items() if number != self._iteration
         )
-        self._curves = (Curve(f"iteration {self._iteration}", compared_shells(figures), colour=0, width=2.5),)
-        self._threshold = HALF_MAP_THRESHOLD
-        self._readout.setText(self._resolutions())
-        self._draw()
-        if changed:
-            self.show_all()
+        self.set_curves(
+            [Curve(f"iteration {self._iteration}", compared_shells(figures), colour=0, width=2.5)],
+            float(figures["box"]) * float(figures["voxel_size_angstrom"]),
+            shells=int(figures["box"]) // 2 + 1,
+        )
 
     @property
     def iteration(self) -> int | None:
@@ -85,10 +71,6 @@ class FscHistoryPlot(FscPlot):
         """The resolution in use, where the map is cut off."""
         found = self._figures.get("resolution_in_use_angstrom")
         return float(found) if found else None
-
-    @property
-    def _shells(self) -> int:
-        return self._all_shells
 
     def _resolutions(self) -> str:
         if not self._curves:
@@ -107,8 +89,8 @@ class FscHistoryPlot(FscPlot):
         place = f"{self._box_size_angstrom / shell:.2f} Å (shell {shell}):\n"
         return place + ("   ".join(words) or "not compared yet")
 
-    def _draw(self) -> None:
-        super()._draw()
+    def _draw(self, palette: Palette) -> None:
+        super()._draw(palette)
         for shade, share in enumerate(_SHADES):
             lines = [values for number, values in self._past if _shade(self._iteration - number) == shade]
             if not lines:
@@ -116,7 +98,7 @@ class FscHistoryPlot(FscPlot):
             # One item for all lines of a shade, a gap between each and the next: fifty would take time.
             x = [np.append(np.arange(1, len(v)) / self._box_size_angstrom, np.nan) for v in lines]
             y = [np.append(values[1:], np.nan) for values in lines]
-            pen = pg.mkPen(_faded(self._palette.curves[0], self._palette.background, share), width=1)
+            pen = pg.mkPen(_faded(palette.curves[0], palette.background, share), width=1)
             item = pg.PlotCurveItem(
                 np.concatenate(x), np.concatenate(y), pen=pen, connect="finite", antialias=True
             )
@@ -126,7 +108,7 @@ class FscHistoryPlot(FscPlot):
             line = pg.InfiniteLine(
                 1 / self.cut_off_angstrom,
                 angle=90,
-                pen=pg.mkPen(self._palette.curves[1], width=1, style=Qt.PenStyle.DashLine),
+                pen=pg.mkPen(palette.curves[1], width=1, style=Qt.PenStyle.DashLine),
             )
             line.setZValue(-1)
             self._plot.addItem(line, ignoreBounds=True)
@@ -134,12 +116,12 @@ class FscHistoryPlot(FscPlot):
     def _legend_html(self) -> str:
         if not self._curves:
             return ""
-        entries = [super()._legend_html()]
+        entries, palette = [super()._legend_html()], self.palette_of_theme
         if self._past:
-            colour = _faded(self._palette.curves[0], self._palette.background, _SHADES[1])
+            colour = _faded(palette.curves[0], palette.background, _SHADES[1])
             entries.append(f'<span style="color: {colour}">━━━</span>&nbsp;others')
         if self.cut_off_angstrom is not None:
-            entries.append(f'<span style="color: {self._palette.curves[1]}">╍╍╍</span>&nbsp;cut-off')
+            entries.append(f'<span style="color: {palette.curves[1]}">╍╍╍</span>&nbsp;cut-off')
         return " &nbsp; ".join(entries)
 
     def _figure(self, file_format: str) -> bytes:
@@ -155,11 +137,11 @@ class FscHistoryPlot(FscPlot):
             cut_off_angstrom=self.cut_off_angstrom,
         )
 
-    def _csv(self, curves: Sequence[Curve] | None = None) -> bytes:
+    def _csv(self) -> bytes:
         everything = {number: Curve(f"iteration {number}", values) for number, values in self._past}
         if self._curves:
             everything[self._iteration] = self._curves[0]
-        return super()._csv([everything[number] for number in sorted(everything)])
+        return self._table_of([everything[number] for number in sorted(everything)])
 
 
 def compared_shells(figures: Mapping[str, Any]) -> np.ndarray:

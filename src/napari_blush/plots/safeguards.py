@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from napari_blush.plots.fsc import Curve, FscPlot
-
-if TYPE_CHECKING:
-    from napari.components import ViewerModel
-    from qtpy.QtWidgets import QWidget
 
 _CURVES: tuple[tuple[str, str, int, Literal["solid", "dashed", "dotted"]], ...] = (
     # figure, name, place in the palette, style
@@ -21,7 +17,6 @@ _CURVES: tuple[tuple[str, str, int, Literal["solid", "dashed", "dotted"]], ...] 
     ("denoiser_cross_fsc", "denoised half, other raw", 0, "solid"),
 )
 _HARM = -0.01
-_HIGHEST = 1.6
 
 
 class SafeguardsPlot(FscPlot):
@@ -30,18 +25,15 @@ class SafeguardsPlot(FscPlot):
     Where the solid curve falls below the dashed one, the denoiser takes signal away or makes up detail; where
     it rises above, it takes noise away. The dotted curves are what it multiplies signal and noise by. None of
     it is a resolution.
-
-    Parameters
-    ----------
-    parent, viewer
-        As for `FscPlot`.
     """
 
-    def __init__(self, parent: QWidget | None = None, *, viewer: ViewerModel | None = None) -> None:
-        self._figures: Mapping[str, Any] = {}
-        self._all_shells = 0
-        super().__init__(parent, viewer=viewer)
-        self._plot.setLimits(yMin=-1.1, yMax=_HIGHEST)
+    file_name = "denoiser"
+    _HIGHEST = 1.6
+    _figures: Mapping[str, Any]
+
+    def _build(self) -> None:
+        self._figures = {}
+        super()._build()
 
     def set_history(self, history: Sequence[Mapping[str, Any]], shown: int | None = None) -> None:
         """Show a run's figures; a view that was zoomed stays unless the box changes.
@@ -55,11 +47,10 @@ class SafeguardsPlot(FscPlot):
         """
         known = {int(figures["iteration"]): figures for figures in history if has_safeguards(figures)}
         if not known:
-            self._figures, self._all_shells = {}, 0
+            self._figures = {}
             self.clear()
             return
         self._figures = figures = known[shown if shown in known else max(known)]
-        self._all_shells = int(figures["box"]) // 2 + 1
         gain = figures["denoiser_gain"]
         warning = ""
         if gain < _HARM:
@@ -75,26 +66,13 @@ class SafeguardsPlot(FscPlot):
             float(figures["box"]) * float(figures["voxel_size_angstrom"]),
             threshold=None,
             warning=warning,
+            shells=int(figures["box"]) // 2 + 1,
         )
 
     @property
     def iteration(self) -> int | None:
         """The iteration that is shown."""
         return int(self._figures["iteration"]) if self._figures else None
-
-    def show_all(self) -> None:
-        """Zoom out to all shells of the box and all values."""
-        values = [np.asarray(curve.values)[1:] for curve in self._curves]
-        joined = np.concatenate([*values, [0.0, 1.0]])
-        joined = joined[np.isfinite(joined)]
-        self._plot.setXRange(0, max((self._shells - 1) / self._box_size_angstrom, 1e-6), padding=0)
-        self._plot.setYRange(
-            max(-1.02, min(-0.06, joined.min() - 0.04)), min(_HIGHEST, joined.max() + 0.04), padding=0
-        )
-
-    @property
-    def _shells(self) -> int:
-        return self._all_shells
 
     def _resolutions(self) -> str:
         if not self._figures:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QButtonGroup, QHBoxLayout, QPushButton, QWidget
+from qtpy.QtWidgets import QButtonGroup, QHBoxLayout, QPushButton, QSizePolicy, QWidget
 
 Name = TypeVar("Name", bound=str)
 
@@ -26,6 +26,7 @@ class Segments(QWidget):
     def __init__(self, choices: Mapping[Name, tuple[str, str]]) -> None:
         super().__init__()
         self.setObjectName("blushPlain")
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.buttons: dict[str, QPushButton] = {}
         self._group = QButtonGroup(self)
         row = QHBoxLayout(self)

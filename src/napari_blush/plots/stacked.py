@@ -123,6 +123,7 @@ class StackedCharts(Chart):
                 words += [
                     f'<span style="color: {self._style(number)[0]}">● {series.label}</span>'
                     for number, series in enumerate(panel.series)
+                    if not self._history or len(panel.values(series, self._history)[0])
                 ]
             plot.setTitle(" &nbsp;".join(words), size="8pt", justify="left")
             plot.titleLabel.setMinimumWidth(0)  # a long one must not widen the plot beyond the dock

@@ -21,23 +21,20 @@ in place of what the clock says; the times from click to picture are then worth 
 from __future__ import annotations
 
 import argparse
-import functools
 import json
 import os
 import platform
-import shutil
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from gui_stopwatch import Stopwatch, let_qt_work, need_a_display, print_figures
 
 VOXEL_SIZE_ANGSTROM = 1.5
 LIMITS = {"first picture (s)": 1.0, "whole slice (s)": 2.0, "own work, 99th percentile (ms)": 50.0}
 PATIENCE_SECONDS = 1800.0
-_WORST_SHOWN = 5
 
 
 def half_map(n: int) -> np.ndarray:
@@ -52,66 +49,8 @@ def half_map(n: int) -> np.ndarray:
     return (signal + rng.normal(size=signal.shape)).astype(np.float32)
 
 
-class Stopwatch:
-    """Times calls in the GUI's thread, and what of them is spent in napari."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self.own: list[tuple[float, str]] = []
-        self.napari: list[float] = []
-        self._depth = self._napari_depth = 0
-        self._in_napari = 0.0
-
-    def ours(self, owner: Any, name: str) -> None:
-        """Time a method of ours; nested ones count with the outermost."""
-        method = getattr(owner, name)
-
-        @functools.wraps(method)
-        def timed(*args: Any, **kwargs: Any) -> Any:
-            if self._depth:
-                return method(*args, **kwargs)
-            self._depth, self._in_napari, begin = 1, 0.0, self._clock()
-            try:
-                return method(*args, **kwargs)
-            finally:
-                self._depth = 0
-                self.own.append((self._clock() - begin - self._in_napari, f"{owner.__name__}.{name}"))
-                self.napari.append(self._in_napari)
-
-        setattr(owner, name, timed)
-
-    def theirs(self, owner: Any, name: str) -> None:
-        """Time a method of napari's."""
-        method = getattr(owner, name)
-
-        @functools.wraps(method)
-        def timed(*args: Any, **kwargs: Any) -> Any:
-            if self._napari_depth:
-                return method(*args, **kwargs)
-            self._napari_depth, begin = 1, self._clock()
-            try:
-                return method(*args, **kwargs)
-            finally:
-                self._napari_depth = 0
-                self._in_napari += self._clock() - begin
-
-        setattr(owner, name, timed)
-
-    def theirs_when_set(self, owner: Any, name: str) -> None:
-        """Time the setting of a property of napari's."""
-        known = getattr(owner, name)
-        setters = type("Setters", (), {"set": staticmethod(known.fset)})
-        self.theirs(setters, "set")
-        setattr(owner, name, known.setter(setters.set))
-
-
 def instrument(clock: Callable[[], float]) -> Stopwatch:
     """Time everything that our code does in the GUI's thread."""
-    from napari._vispy.canvas import VispyCanvas
-    from napari.components import LayerList, ViewerModel
-    from napari.layers import Image
-    from napari.layers.base import Layer
-
     from napari_blush.background import Background
     from napari_blush.denoise.chosen_maps import ChosenMaps
     from napari_blush.denoise.layers import DenoiseLayers
@@ -119,25 +58,16 @@ def instrument(clock: Callable[[], float]) -> Stopwatch:
     from napari_blush.worker import WorkerClient
 
     watch = Stopwatch(clock)
-    for owner, names in (
-        (WorkerClient, ("_on_output",)),
-        (Background, ("_deliver",)),
-        (DenoiseLayers, ("update", "begin_preview")),
-        (DenoiseWidget, ("_look", "_apply_settings", "_on_preview", "denoise")),
-        (ChosenMaps, ("take",)),
-    ):
-        for name in names:
-            watch.ours(owner, name)
-    for owner, names in (
-        (Layer, ("refresh", "_set_view_slice", "_update_thumbnail", "_update_dims")),
-        (ViewerModel, ("add_layer",)),
-        (LayerList, ("remove", "move")),
-        (VispyCanvas, ("_update_viewer_overlays",)),
-    ):
-        for name in names:
-            watch.theirs(owner, name)
-    for name in ("data", "contrast_limits", "contrast_limits_range", "visible", "name", "colormap"):
-        watch.theirs_when_set(Image, name)
+    watch.every_of_ours(
+        (
+            (WorkerClient, ("_on_output",)),
+            (Background, ("_deliver",)),
+            (DenoiseLayers, ("update", "begin_preview")),
+            (DenoiseWidget, ("_look", "_apply_settings", "_on_preview", "denoise")),
+            (ChosenMaps, ("take",)),
+        )
+    )
+    watch.all_of_napari()
     return watch
 
 
@@ -159,13 +89,7 @@ def measure(n: int, weights: str | None, device: str, clock: Callable[[], float]
     assert application is not None
 
     def until(condition: Callable[[], bool]) -> float:
-        begin = time.perf_counter()
-        while not condition():
-            if time.perf_counter() - begin > PATIENCE_SECONDS or widget.session.failure:
-                raise SystemExit(f"it came to nothing: {widget.session.failure}")
-            application.processEvents()
-            time.sleep(0.001)
-        return time.perf_counter() - begin
+        return let_qt_work(condition, PATIENCE_SECONDS, lambda: widget.session.failure)
 
     ready: list[Any] = []
     widget.session.prepared.connect(ready.append)
@@ -204,16 +128,10 @@ def measure(n: int, weights: str | None, device: str, clock: Callable[[], float]
         widget.panels.display.strength.setValue(strength)
         begin = time.perf_counter()
         until(lambda begin=begin: time.perf_counter() - begin > 0.5)
-    own = np.array([seconds for seconds, _ in watch.own]) * 1e3
-    figures["own work, 99th percentile (ms)"] = float(np.percentile(own, 99))
-    figures["own work, worst (ms)"] = float(own.max())
-    figures["events handled"] = float(len(own))
-    figures["napari's share, 99th percentile (ms)"] = float(np.percentile(watch.napari, 99)) * 1e3
+    figures |= watch.figures()
     figures["between two beats of Qt's loop, 99th percentile (ms)"] = (
         float(np.percentile(np.diff(beats), 99)) * 1e3
     )
-    for seconds, name in sorted(watch.own)[: -_WORST_SHOWN - 1 : -1]:
-        print(f"  among the longest of our own: {name} {seconds * 1e3:.0f} ms")
     beat.stop()
     viewer.close()
     application.processEvents()
@@ -228,22 +146,14 @@ def main() -> int:
     parser.add_argument("--cpu-time", action="store_true")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")) and sys.platform == "linux":
-        xvfb = shutil.which("xvfb-run")
-        if xvfb is None:
-            raise SystemExit("there is no display, and no xvfb-run to make one")
-        screen = "-screen 0 1400x900x24 +extension GLX"
-        os.execv(xvfb, [xvfb, "-a", "-s", screen, sys.executable, *sys.argv])
+    need_a_display()
     clock = time.thread_time if arguments.cpu_time else time.perf_counter
     results = {}
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {arguments.device}")
     for n in arguments.sizes:
         print(f"{n}³ voxels of {VOXEL_SIZE_ANGSTROM} Å")
         results[n] = measure(n, arguments.weights, arguments.device, clock)
-        for name, value in results[n].items():
-            limit = LIMITS.get(name)
-            words = f"  {value / limit:5.2f} × the limit of {limit:g}" if limit and n == 128 else ""
-            print(f"  {name:55s}{value:9.2f}{words}")
+        print_figures(results[n], LIMITS if n == 128 else {})
     if arguments.json:
         arguments.json.write_text(json.dumps(results, indent=1) + "\n")
     return 0

@@ -21,7 +21,6 @@ import argparse
 import json
 import os
 import platform
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -30,11 +29,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from gui_denoise import Stopwatch
+from gui_stopwatch import Stopwatch, let_qt_work, need_a_display, print_figures
 
 LIMITS = {"files to pixels, median (s)": 0.5, "own work, 99th percentile (ms)": 50.0}
 PATIENCE_SECONDS = 60.0
-_WORST_SHOWN = 5
 _SETTLE_SECONDS = 0.6
 """Between updates: longer than the pause between two sets of maps, so that each is timed from rest."""
 
@@ -43,35 +41,21 @@ _BUSY = "import os, numpy as np\nos.nice(19)\na = np.random.rand(1500, 1500)\nwh
 
 def instrument() -> Stopwatch:
     """Time everything that our code does in the GUI's thread."""
-    from napari._vispy.canvas import VispyCanvas
-    from napari.components import LayerList, ViewerModel
-    from napari.layers import Image
-    from napari.layers.base import Layer
-
     from napari_blush.background import Background
     from napari_blush.live.layers import LiveLayers
     from napari_blush.live.view import LiveView
     from napari_blush.live.watcher import Watcher
 
     watch = Stopwatch(time.perf_counter)
-    for owner, names in (
-        (Watcher, ("_deliver", "look")),
-        (Background, ("_deliver",)),
-        (LiveLayers, ("_load_next", "_show")),
-        (LiveView, ("_draw", "_on_looked", "_on_maps")),
-    ):
-        for name in names:
-            watch.ours(owner, name)
-    for owner, names in (
-        (Layer, ("refresh", "_set_view_slice", "_update_thumbnail", "_update_dims")),
-        (ViewerModel, ("add_layer",)),
-        (LayerList, ("remove", "move")),
-        (VispyCanvas, ("_update_viewer_overlays",)),
-    ):
-        for name in names:
-            watch.theirs(owner, name)
-    for name in ("data", "contrast_limits", "contrast_limits_range", "visible", "name", "colormap"):
-        watch.theirs_when_set(Image, name)
+    watch.every_of_ours(
+        (
+            (Watcher, ("_deliver", "look")),
+            (Background, ("_deliver",)),
+            (LiveLayers, ("_load_next", "_show")),
+            (LiveView, ("_draw", "_on_looked", "_on_maps")),
+        )
+    )
+    watch.all_of_napari()
     return watch
 
 
@@ -98,12 +82,7 @@ def measure(n: int, updates: int, keep: str, folder: Path) -> dict[str, float]:
     canvas.events.draw.connect(lambda _: drawn.append(time.perf_counter()), position="last")
 
     def until(condition: Callable[[], bool]) -> None:
-        begin = time.perf_counter()
-        while not condition():
-            if time.perf_counter() - begin > PATIENCE_SECONDS:
-                raise SystemExit(f"it came to nothing: {view.card.problems.text()}")
-            application.processEvents()
-            time.sleep(0.001)
+        let_qt_work(condition, PATIENCE_SECONDS, view.card.problems.text)
 
     def rest(seconds: float) -> None:
         end = time.perf_counter() + seconds
@@ -124,17 +103,11 @@ def measure(n: int, updates: int, keep: str, folder: Path) -> dict[str, float]:
         until(lambda shown=shown: bool(drawn) and drawn[-1] >= shown)
         latencies.append(drawn[-1] - begin)
         rest(_SETTLE_SECONDS)
-    own = np.array([seconds for seconds, _ in watch.own]) * 1e3
-    for seconds, name in sorted(watch.own)[: -_WORST_SHOWN - 1 : -1]:
-        print(f"  among the longest of our own: {name} {seconds * 1e3:.0f} ms")
     figures = {
         "updates": float(updates),
         "files to pixels, median (s)": float(np.median(latencies)),
         "files to pixels, worst (s)": max(latencies),
-        "events handled": float(len(own)),
-        "own work, 99th percentile (ms)": float(np.percentile(own, 99)),
-        "own work, worst (ms)": float(own.max()),
-        "napari's share, 99th percentile (ms)": float(np.percentile(watch.napari, 99)) * 1e3,
+        **watch.figures(),
     }
     view.close_run()
     viewer.close()
@@ -150,12 +123,7 @@ def main() -> int:
     parser.add_argument("--busy", action="store_true")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")) and sys.platform == "linux":
-        xvfb = shutil.which("xvfb-run")
-        if xvfb is None:
-            raise SystemExit("there is no display, and no xvfb-run to make one")
-        screen = "-screen 0 1400x900x24 +extension GLX"
-        os.execv(xvfb, [xvfb, "-a", "-s", screen, sys.executable, *sys.argv])
+    need_a_display()
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "gui"))
     cores = os.cpu_count() or 1
     print(f"{platform.processor() or platform.machine()}, {cores} cores; {arguments.size}³ voxels")
@@ -169,10 +137,7 @@ def main() -> int:
         if busy is not None:
             busy.kill()
             busy.wait()
-    for name, value in figures.items():
-        limit = LIMITS.get(name)
-        words = f"  {value / limit:5.2f} × the limit of {limit:g}" if limit and arguments.size == 256 else ""
-        print(f"  {name:45s}{value:9.2f}{words}")
+    print_figures(figures, LIMITS if arguments.size == 256 else {})
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=1) + "\n")
     return 0

@@ -50,6 +50,46 @@ def particle_set(tmp_path: Path) -> Path:
     return write_particle_set(project)
 
 
+@pytest.fixture
+def silent(tmp_path: Path, qapp: Any) -> Any:
+    """A worker that only listens."""
+    from worker_stand_ins import SilentWorker
+
+    return SilentWorker(tmp_path / "arrays")
+
+
+@pytest.fixture
+def data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where the dock Refine makes its demo set, and remembers its run; no worker is left below `tmp_path`."""
+    from worker_stand_ins import end_worker
+
+    from napari_blush.refine import places, runs
+
+    folder = tmp_path / "data"
+    monkeypatch.setattr(places, "data_folder", lambda: folder)
+    monkeypatch.setattr(runs, "_NICENESS", 0)  # what else runs here may not starve it
+    yield folder
+    for events in tmp_path.rglob("events.jsonl"):
+        end_worker(events.parent)
+
+
+@pytest.fixture
+def themes() -> Iterator[Iterator[str]]:
+    """Light, then dark: napari has each theme while one is at it."""
+    from napari.settings import get_settings
+
+    appearance = get_settings().appearance
+    before = appearance.theme
+
+    def each() -> Iterator[str]:
+        for theme in ("light", "dark"):
+            appearance.theme = theme
+            yield theme
+
+    yield each()
+    appearance.theme = before
+
+
 @pytest.fixture(scope="session")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished, made-up refinement of three iterations in a box of 24³; only to be read."""

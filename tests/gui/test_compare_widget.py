@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from docks import delete, put_beside, take_away
 
 from blushcore.volumes import write_map
 
@@ -54,16 +55,12 @@ def test_two_maps_are_compared(make_viewer: Callable[..., Any], two_maps: Any) -
 
 
 def test_the_x_of_the_dock_ends_the_comparison(make_viewer: Callable[..., Any], two_maps: Any) -> None:
-    from qtpy.QtCore import QEvent
-    from qtpy.QtWidgets import QApplication
-
     from napari_blush.compare_widget import CompareWidget
     from napari_blush.layers.maps import add_or_update_map
 
     viewer = make_viewer()
-    window = getattr(viewer, "__wrapped__", viewer).window
     widget = CompareWidget(viewer)
-    window.add_dock_widget(widget, name="Compare maps")
+    put_beside(viewer, widget, "Compare maps")
     one = add_or_update_map(viewer, "one", two_maps[0], name="one")
     two = add_or_update_map(viewer, "two", two_maps[1], name="two")
     limits = tuple(two.contrast_limits)
@@ -72,15 +69,14 @@ def test_the_x_of_the_dock_ends_the_comparison(make_viewer: Callable[..., Any], 
     assert len(viewer.layers) == 3
     assert any(key.startswith("blush_divider") for key in viewer.scene.overlays)
 
-    window.remove_dock_widget(widget)  # all that napari does at a click on it: no close event comes
+    take_away(viewer, widget)
     assert not widget.is_open
     assert [layer.name for layer in viewer.layers] == ["one", "two"]
     assert one.visible
     assert tuple(two.contrast_limits) == limits
     assert not any(key.startswith("blush_divider") for key in viewer.scene.overlays)
     viewer.layers.remove(two)  # nobody listens any more
-    widget.deleteLater()
-    QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    delete(widget)
 
 
 def test_two_files_that_are_dropped_are_chosen(
@@ -92,7 +88,7 @@ def test_two_files_that_are_dropped_are_chosen(
 
     viewer = make_viewer()
     widget = CompareWidget(viewer)
-    getattr(viewer, "__wrapped__", viewer).window.add_dock_widget(widget, name="Compare maps")
+    put_beside(viewer, widget, "Compare maps")
     paths = [tmp_path / f"{name}.mrc" for name in ("before", "after")]
     for path, volume in zip(paths, two_maps, strict=True):
         write_map(path, volume)

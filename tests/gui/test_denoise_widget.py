@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from docks import delete, put_beside, take_away
 
 from blushcore.interactive.messages import Denoise, DenoiseSettings, Load, SliceInView, SlicePicture
 from blushcore.volumes import Volume, read_map, write_map
@@ -34,9 +35,8 @@ def open_widget(make_viewer: Callable[..., Any], tmp_path: Path) -> Iterator[Cal
         from napari_blush.denoise.widget import DenoiseWidget
 
         viewer = make_viewer()
-        bare = getattr(viewer, "__wrapped__", viewer)
         widget = DenoiseWidget(viewer, worker)
-        bare.window.add_dock_widget(widget, name="Denoise map")
+        put_beside(viewer, widget, "Denoise map")
         made.append(widget)
         return viewer, widget
 
@@ -49,13 +49,6 @@ def open_widget(make_viewer: Callable[..., Any], tmp_path: Path) -> Iterator[Cal
         assert not widget._follower.is_waiting
         assert not widget._worker.is_running
         assert not results.exists()
-
-
-@pytest.fixture
-def silent(tmp_path: Path, qapp: Any) -> Any:
-    from worker_stand_ins import SilentWorker
-
-    return SilentWorker(tmp_path / "arrays")
 
 
 def add_map(viewer: Any, volume: Volume, name: str = "map", **changes: Any) -> Any:
@@ -286,25 +279,20 @@ def test_files_that_are_dropped_are_opened_and_chosen(open_widget, silent, tmp_p
 
 
 def test_the_x_of_the_dock_ends_worker_and_circle(make_viewer, silent):
-    from qtpy.QtCore import QEvent
-    from qtpy.QtWidgets import QApplication
-
     from napari_blush.denoise.widget import DenoiseWidget
 
     viewer = make_viewer()
     widget = DenoiseWidget(viewer, silent)
-    window = getattr(viewer, "__wrapped__", viewer).window
-    window.add_dock_widget(widget, name="Denoise map")
+    put_beside(viewer, widget, "Denoise map")
     add_map(viewer, blob())
     silent.answer_loads(30.0)
     assert silent.is_running
     assert any(key.startswith("blush_diameter") for key in viewer.scene.overlays)
-    window.remove_dock_widget(widget)  # all that napari does at a click on it: no close event comes
+    take_away(viewer, widget)
     assert not silent.is_running
     assert not widget.is_open
     assert not any(key.startswith("blush_diameter") for key in viewer.scene.overlays)
-    widget.deleteLater()
-    QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    delete(widget)
 
 
 def test_what_is_no_map_is_not_offered(open_widget, silent):

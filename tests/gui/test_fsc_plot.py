@@ -96,23 +96,15 @@ def test_export(plot: Any, tmp_path: Path) -> None:
         plot.export(tmp_path / "fsc.doc")
 
 
-def test_colours_follow_the_theme(plot: Any) -> None:
-    from napari.settings import get_settings
-
+def test_colours_follow_the_theme(plot: Any, themes: Any) -> None:
     from napari_blush.plots.theme import palette_of
 
-    appearance = get_settings().appearance
-    before = appearance.theme
-    try:
-        for theme in ("light", "dark"):
-            appearance.theme = theme
-            palette = palette_of(theme)
-            assert palette.is_dark == (theme == "dark")
-            assert plot.graphics.backgroundBrush().color().name() == palette.background
-            shown(plot)
-            assert plot._plot.listDataItems()[0].opts["pen"].color().name() == palette.curves[0]
-    finally:
-        appearance.theme = before
+    for theme in themes:
+        palette = palette_of(theme)
+        assert palette.is_dark == (theme == "dark")
+        assert plot.graphics.backgroundBrush().color().name() == palette.background
+        shown(plot)
+        assert plot._plot.listDataItems()[0].opts["pen"].color().name() == palette.curves[0]
 
 
 def test_resolutions_are_round_and_apart() -> None:

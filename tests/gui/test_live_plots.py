@@ -225,9 +225,7 @@ def test_the_map_keeps_areas() -> None:
     assert even.relative.mean() == pytest.approx(1)
 
 
-def test_the_plots_wear_both_themes(qtbot: Any, qapp: Any) -> None:
-    from napari.settings import get_settings
-
+def test_the_plots_wear_both_themes(qtbot: Any, qapp: Any, themes: Any) -> None:
     from napari_blush.plots.angles import AngularDistributionPlot
     from napari_blush.plots.fsc_history import FscHistoryPlot
     from napari_blush.plots.progress import ProgressPlots
@@ -238,15 +236,9 @@ def test_the_plots_wear_both_themes(qtbot: Any, qapp: Any) -> None:
         shown(qtbot, plot)
     fsc.set_history(history(4))
     progress.set_history(history(4))
-    appearance = get_settings().appearance
-    before = appearance.theme
-    try:
-        for theme in ("light", "dark"):
-            appearance.theme = theme
-            palette = palette_of(theme)
-            for graphics in (fsc.graphics, progress.graphics, angles.graphics):
-                assert graphics.backgroundBrush().color().name() == palette.background
-            assert fsc._plot.listDataItems()[0].opts["pen"].color().name() == palette.curves[0]
-            assert progress._plots[0].listDataItems()[1].opts["pen"].color().name() == palette.curves[1]
-    finally:
-        appearance.theme = before
+    for theme in themes:
+        palette = palette_of(theme)
+        for graphics in (fsc.graphics, progress.graphics, angles.graphics):
+            assert graphics.backgroundBrush().color().name() == palette.background
+        assert fsc._plot.listDataItems()[0].opts["pen"].color().name() == palette.curves[0]
+        assert progress._plots[0].listDataItems()[1].opts["pen"].color().name() == palette.curves[1]

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from docks import put_beside
 
 from tiny_mixture import write_tiny_mixture
 from tiny_refinement import BOX, DIAMETER, PIXEL_SIZE
@@ -18,21 +19,14 @@ ITERATIONS = 2
 
 
 @pytest.fixture
-def widget(make_viewer: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    from blushcore.runs import find_worker
-    from napari_blush.refine import places, runs
+def widget(make_viewer: Callable[..., Any], data_folder: Path) -> Iterator[Any]:
     from napari_blush.refine.widget import RefineWidget
 
-    monkeypatch.setattr(places, "data_folder", lambda: tmp_path / "data")
-    monkeypatch.setattr(runs, "_NICENESS", 0)  # what else runs here may not starve it
     viewer = make_viewer(show=True)
     widget = RefineWidget(viewer)
-    getattr(viewer, "__wrapped__", viewer).window.add_dock_widget(widget, name="Refine")
+    put_beside(viewer, widget, "Refine")
     yield widget
     widget.shut_down()
-    worker = find_worker(tmp_path / "run")
-    if worker is not None:
-        worker.end(stop_seconds=0)
 
 
 def test_a_classification_runs_and_its_classes_arrive(widget: Any, tmp_path: Path, qtbot: Any) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from closed_docks import let_go
+from docks import let_go
 
 from blushcore.interactive.messages import MakeDemoParticles, ParticlesMade
 from blushcore.volumes import read_map
@@ -21,30 +21,12 @@ DOCK = "Refine (Blush)"
 
 
 @pytest.fixture
-def data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where the set is made and the run lies; no worker is left there."""
-    from blushcore.runs import find_worker
-    from napari_blush.refine import places, runs
-
-    folder = tmp_path / "data"
-    monkeypatch.setattr(places, "data_folder", lambda: folder)
-    monkeypatch.setattr(runs, "_NICENESS", 0)  # what else runs here may not starve it
-    yield folder
-    for directory in (folder / "demo").glob("refine_*"):
-        worker = find_worker(directory)
-        if worker is not None:
-            worker.end(stop_seconds=0)
-
-
-@pytest.fixture
-def silent(tmp_path: Path, qapp: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    from worker_stand_ins import SilentWorker
-
+def silent(silent: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The worker of the dock that napari opens."""
     from napari_blush.refine import widget
 
-    worker = SilentWorker(tmp_path / "arrays")
-    monkeypatch.setattr(widget, "WorkerClient", lambda: worker)
-    return worker
+    monkeypatch.setattr(widget, "WorkerClient", lambda: silent)
+    return silent
 
 
 def test_the_sample_fills_the_dock(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from docks import put_beside
 
 pytestmark = pytest.mark.gui
 PATIENCE = 60_000
@@ -15,20 +16,18 @@ PATIENCE = 60_000
 
 @pytest.fixture
 def open_widget(
-    make_viewer: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, qapp: Any
+    make_viewer: Callable[..., Any], tmp_path: Path, data_folder: Path, qapp: Any
 ) -> Iterator[Callable[[], Any]]:
     from worker_stand_ins import SilentWorker
 
-    from napari_blush.refine import places
     from napari_blush.refine.widget import RefineWidget
 
-    monkeypatch.setattr(places, "data_folder", lambda: tmp_path / "data")
     made: list[Any] = []
 
     def open_one() -> Any:
         viewer = make_viewer()
         widget = RefineWidget(viewer, SilentWorker(tmp_path / f"arrays{len(made)}"))
-        getattr(viewer, "__wrapped__", viewer).window.add_dock_widget(widget, name="Refine")
+        put_beside(viewer, widget, "Refine")
         made.append(widget)
         return widget
 

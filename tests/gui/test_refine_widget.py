@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from docks import put_beside
+from worker_stand_ins import end_worker
 
 from blushcore.interactive.messages import CheckRefinement, Failed, ParticlesMade, RefinementChecked
 from blushcore.jobs.refine.parameters import RefineParameters
@@ -27,22 +29,8 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> TinySet:
 
 
 @pytest.fixture
-def silent(tmp_path: Path, qapp: Any) -> Any:
-    from worker_stand_ins import SilentWorker
-
-    return SilentWorker(tmp_path / "arrays")
-
-
-@pytest.fixture
-def open_widget(
-    make_viewer: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[..., Any]]:
+def open_widget(make_viewer: Callable[..., Any], data_folder: Path) -> Iterator[Callable[..., Any]]:
     """Make a viewer with the widget; nothing of it, and no worker, is left after the test."""
-    from blushcore.runs import find_worker
-    from napari_blush.refine import places, runs
-
-    monkeypatch.setattr(places, "data_folder", lambda: tmp_path / "data")
-    monkeypatch.setattr(runs, "_NICENESS", 0)  # what else runs here may not starve it
     made: list[Any] = []
     watched: set[Path] = set()
 
@@ -50,9 +38,8 @@ def open_widget(
         from napari_blush.refine.widget import RefineWidget
 
         viewer = make_viewer()
-        bare = getattr(viewer, "__wrapped__", viewer)
         widget = RefineWidget(viewer, worker)
-        bare.window.add_dock_widget(widget, name="Refine")
+        put_beside(viewer, widget, "Refine")
         made.append(widget)
         return viewer, widget
 
@@ -65,10 +52,8 @@ def open_widget(
         assert not widget.readiness._settle.isActive()
         assert not widget._worker.is_running
         assert not widget._scratch.exists()
-    for directory in (*watched, *tmp_path.glob("run*")):
-        worker = find_worker(directory)
-        if worker is not None:
-            worker.end(stop_seconds=0)
+    for directory in watched:
+        end_worker(directory)
 
 
 def fill(widget: Any, tiny: TinySet, output: Path, **changes: Any) -> RefineParameters:

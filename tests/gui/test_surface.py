@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from closed_docks import delete
+from docks import delete, put_beside
 
 from blushcore.interactive.messages import (
     Cancel,
@@ -147,16 +146,14 @@ def test_layers_are_told_by_their_names():
 
 
 @pytest.fixture
-def stage(make_viewer: Callable[..., Any], tmp_path: Path):
+def stage(make_viewer: Callable[..., Any], silent: Any):
     """A viewer with the dock, whose worker only listens."""
-    from worker_stand_ins import SilentWorker
-
     from napari_blush.layers.view import unwrapped
     from napari_blush.surface.widget import SurfaceWidget
 
     viewer = unwrapped(make_viewer())
-    widget = SurfaceWidget(viewer, worker=SilentWorker(tmp_path / "worker"))
-    viewer.window.add_dock_widget(widget, name="Coloured surface")
+    widget = SurfaceWidget(viewer, worker=silent)
+    put_beside(viewer, widget, "Coloured surface")
     yield viewer, widget
     widget.close()
 

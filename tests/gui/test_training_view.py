@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from closed_docks import let_go
+from docks import let_go, put_beside
 
 from blushcore.runs import read_run
 from blushcore.volumes import Volume, write_map
@@ -85,7 +85,7 @@ def test_the_dock_sets_up_a_fine_tuning_from_its_parameters(
     monkeypatch.setattr(module, "start_worker", started.append)
     viewer = make_viewer()
     dock = module.FinetuneWidget(viewer)
-    viewer.window.add_dock_widget(dock)
+    put_beside(viewer, dock, "Fine-tune")
     dock.run()
     assert dock.form._errors["half1"].text() == "Choose a map."
     assert not started

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -130,6 +131,15 @@ def wait_until(condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS)
         assert time.monotonic() < deadline, "waited in vain"
         QApplication.processEvents()
         time.sleep(0.005)
+
+
+def end_worker(directory: Path) -> None:
+    """End the worker of a run, if there is one; not this process, which may play one."""
+    from blushcore.runs import find_worker
+
+    worker = find_worker(directory)
+    if worker is not None and worker.pid != os.getpid():
+        worker.end(stop_seconds=0)
 
 
 def pump(seconds: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QFormLayout, QPushButton, QVBoxLayout
+from qtpy.QtWidgets import QPushButton, QVBoxLayout
 
 from blushcore.protocol import BlushError
 from napari_blush.background import Background
@@ -15,7 +15,7 @@ from napari_blush.layers.split import SplitView
 from napari_blush.layers.units import voxel_size_of
 from napari_blush.layers.view import Connections, unwrapped
 from napari_blush.panels.boxes import choice_box, fill
-from napari_blush.panels.cards import Section, hint, restyle
+from napari_blush.panels.cards import Section, form_of, hint, restyle
 from napari_blush.panels.dock import Dock
 from napari_blush.panels.files import read_as_maps
 from napari_blush.plots.theme import follow_theme
@@ -52,12 +52,7 @@ class CompareWidget(Dock):
         self._button.setToolTip("Show both in one view, with the same contrast; again: end that")
         self._message = hint(_HINT)
         section = Section("Two maps of one grid")
-        form = QFormLayout()
-        form.setContentsMargins(0, 0, 0, 0)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.addRow("Left", self._left)
-        form.addRow("Right", self._right)
-        section.body.addLayout(form)
+        section.body.addLayout(form_of(("Left", self._left), ("Right", self._right)))
         section.body.addWidget(self._button)
         section.body.addWidget(self._message)
         layout = QVBoxLayout(self)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Literal, TypeAlias
 
 from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QCheckBox, QFormLayout, QHBoxLayout, QPushButton, QWidget
+from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QWidget
 from superqt import QLabeledDoubleSlider
 
-from napari_blush.panels.cards import Section
+from napari_blush.panels.cards import Section, form_of
 from napari_blush.panels.segments import Segments
 
 Mode: TypeAlias = Literal["split", "result", "difference"]
@@ -41,10 +41,7 @@ class DisplayPanel(Section):
         self.strength.setToolTip(
             "How much of the change is applied (0 to 1): input + strength · (denoised − input)"
         )
-        form = QFormLayout()
-        form.setContentsMargins(0, 0, 0, 0)
-        form.addRow("Strength", self.strength)
-        self.body.addLayout(form)
+        self.body.addLayout(form_of(("Strength", self.strength)))
         self.solvent_mask = QCheckBox("Solvent mask")
         self.solvent_mask.setToolTip(
             "Where the network sees the particle: 0 (solvent) to 1 (particle), over the map"

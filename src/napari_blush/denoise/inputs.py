@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QFormLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QWidget
 
 from napari_blush.denoise.own_layers import KEY
 from napari_blush.layers.listing import key_of, list_events, map_layers
 from napari_blush.layers.units import voxel_size_of
 from napari_blush.layers.view import Connections
 from napari_blush.panels.boxes import choice_box, fill, index_of
-from napari_blush.panels.cards import Section, hint
+from napari_blush.panels.cards import Section, form_of, hint
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -54,17 +54,13 @@ class InputPanel(Section):
         self.voxel_size.setToolTip(
             "Voxel size (Å), from the file's header; correct it here where that is wrong"
         )
-        form = QFormLayout()
-        form.setContentsMargins(0, 0, 0, 0)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        for label, widget in (
+        rows = (
             ("Map", self.map_box),
             ("Second half", self.half_box),
             ("Mask", self.mask_box),
             ("Voxel size", self.voxel_size),
-        ):
-            form.addRow(label, widget)
-        self.body.addLayout(form)
+        )
+        self.body.addLayout(form_of(*rows))
         self.size_label = hint()
         self.body.addWidget(self.size_label)
         for box in (self.map_box, self.half_box, self.mask_box):

@@ -41,11 +41,6 @@ class LiveView(RunPanel):
     ----------
     viewer, directory, parent
         As for `RunPanel`.
-
-    Raises
-    ------
-    BlushError
-        If `directory` is not a run directory.
     """
 
     def __init__(self, viewer: ViewerModel, directory: Path, parent: QWidget | None = None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QFrame, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFormLayout, QFrame, QLabel, QVBoxLayout, QWidget
 
 from napari_blush.plots.theme import Palette
 
@@ -25,6 +25,16 @@ class Section(QFrame):
         self.body.setContentsMargins(10, 7, 10, 9)
         self.body.setSpacing(6)
         self.body.addWidget(self.heading)
+
+
+def form_of(*rows: tuple[str, QWidget]) -> QFormLayout:
+    """Return widgets one below the other, each with its label beside it and as wide as there is room."""
+    form = QFormLayout()
+    form.setContentsMargins(0, 0, 0, 0)
+    form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    for label, widget in rows:
+        form.addRow(label, widget)
+    return form
 
 
 def hint(text: str = "") -> QLabel:

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from blushcore.jobs.classify.parameters import ClassifyParameters
 from napari_blush.background import Background
-from napari_blush.panels.cards import Section
+from napari_blush.panels.cards import Section, form_of
 from napari_blush.panels.diameter import DiameterPanel
 from napari_blush.panels.segments import Segments
 from napari_blush.parameter_form import ParameterForm
@@ -73,12 +73,7 @@ class SetUp(QWidget):
         self._segments.chosen.connect(lambda name: self.set_kind(self.panels[name].kind))
         self.kind_buttons = self._segments.buttons
         maps = Section("Reference and mask")
-        rows = QFormLayout()
-        rows.setContentsMargins(0, 0, 0, 0)
-        rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        rows.addRow("Reference", self.reference)
-        rows.addRow("Mask", self.solvent_mask)
-        maps.body.addLayout(rows)
+        maps.body.addLayout(form_of(("Reference", self.reference), ("Mask", self.solvent_mask)))
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)

@@ -9,7 +9,6 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
     QDoubleSpinBox,
-    QFormLayout,
     QHBoxLayout,
     QProgressBar,
     QPushButton,
@@ -19,7 +18,7 @@ from qtpy.QtWidgets import (
 from superqt import QLabeledDoubleSlider
 
 from napari_blush.panels.boxes import choice_box
-from napari_blush.panels.cards import Section, hint
+from napari_blush.panels.cards import Section, form_of, hint
 from napari_blush.surface.colour_bar import ColourBar
 
 if TYPE_CHECKING:
@@ -37,12 +36,12 @@ class MapsSection(Section):
         super().__init__("Maps")
         self.map_box = choice_box("The map whose surface is drawn; not a map of resolution")
         self.local_box = choice_box("Resolution from place to place (Å), e.g. of blush local-resolution")
-        self.body.addLayout(_form(("Surface of", self.map_box), ("Coloured by", self.local_box)))
+        self.body.addLayout(form_of(("Surface of", self.map_box), ("Coloured by", self.local_box)))
         self.halves = _Plain()
         self.half1_box = choice_box("First half-map: unfiltered, unmasked, undenoised")
         self.half2_box = choice_box("Second half-map, on the same grid")
         self.mask_box = choice_box("Where to measure (a mask from 0 to 1): with one it takes less time")
-        form = _form(("Half-map 1", self.half1_box), ("Half-map 2", self.half2_box), ("Mask", self.mask_box))
+        form = form_of(("Half-map 1", self.half1_box), ("Half-map 2", self.half2_box), ("Mask", self.mask_box))
         self.measure = QPushButton("Measure local resolution")
         self.measure.setToolTip("In a process of its own; the viewer stays free")
         self.progress = QProgressBar()
@@ -98,7 +97,7 @@ class ColoursSection(Section):
         ends = QHBoxLayout()
         for widget in (self.finest, self.coarsest, self.automatic):
             ends.addWidget(widget)
-        self.body.addLayout(_form(("Colour map", self.colormap)))
+        self.body.addLayout(form_of(("Colour map", self.colormap)))
         self.body.addLayout(ends)
         self.body.addWidget(self.bar)
 
@@ -122,10 +121,3 @@ class _Plain(QWidget):
         self.setObjectName("blushPlain")
         self.column = QVBoxLayout(self)
         self.column.setContentsMargins(0, 0, 0, 0)
-
-
-def _form(*rows: tuple[str, QWidget]) -> QFormLayout:
-    form = QFormLayout()
-    for label, widget in rows:
-        form.addRow(label, widget)
-    return form

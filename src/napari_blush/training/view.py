@@ -43,11 +43,6 @@ class TrainingView(RunPanel):
     ----------
     viewer, directory, parent
         As for `RunPanel`.
-
-    Raises
-    ------
-    BlushError
-        If `directory` is not a run directory.
     """
 
     def __init__(self, viewer: ViewerModel, directory: Path, parent: QWidget | None = None) -> None:

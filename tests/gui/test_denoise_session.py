@@ -18,6 +18,7 @@ from blushcore.interactive.messages import (
     Focus,
     Load,
     Prepare,
+    Prepared,
     SliceInView,
     SlicePicture,
     Working,
@@ -31,10 +32,8 @@ FIGURES = {"weights": "w", "seconds": 1.5, "blocks": 4, "device": "cpu", "precis
 
 
 @pytest.fixture
-def worker(qapp, tmp_path):
-    from worker_stand_ins import SilentWorker
-
-    return SilentWorker(tmp_path / "arrays")
+def worker(silent):
+    return silent
 
 
 @pytest.fixture
@@ -299,3 +298,8 @@ def test_the_network_is_made_ready_ahead(session, worker):
     assert worker.asked(Prepare)[-1].settings.weights == "other"
     worker.said.emit(Failed(request="prepare", id=None, problem="No weights 'other'."))
     assert session.state == "failed"
+    session.settings = DenoiseSettings(diameter=3)
+    network = {"weights": "v1", "sha256": "ab", "device": "cpu", "device_name": "EPYC", "precision": "float32"}
+    worker.said.emit(Prepared(**network))
+    assert session.state == "ready"
+    assert session.failure is None

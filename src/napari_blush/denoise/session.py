@@ -275,6 +275,8 @@ class DenoiseSession:
             case Loaded():
                 self._maps.on_loaded(event)
             case Prepared():
+                if self._state is State.FAILED and self.can_work:  # it was the network, or what it ran on
+                    self._set_state(State.READY)
                 self.prepared.emit(event)
             case Described():
                 self.facts = event

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from docks import put_beside
 
+from blushcore.protocol import BlushError
+
 pytestmark = pytest.mark.gui
 PATIENCE = 60_000
 
@@ -108,6 +110,15 @@ def test_the_view_of_the_run_before_is_gone_at_once(open_widget: Any, recorded: 
     widget.attach(tmp_path / "second")
     assert before.isHidden()
     assert not widget.view.isHidden()
+
+
+def test_a_training_is_watched_elsewhere(open_widget: Any, tmp_path: Path) -> None:
+    from recorded_training import recorded_training
+
+    widget = open_widget()
+    with pytest.raises(BlushError, match="Fine-tune weights"):
+        widget.attach(recorded_training(tmp_path / "training", reports=1))
+    assert widget.view is None
 
 
 def test_two_viewers_watch_one_run(open_widget: Any, recorded: Path, tmp_path: Path, qtbot: Any) -> None:

@@ -16,6 +16,7 @@ from napari_blush.refine import places, runs
 from napari_blush.refine.card import RunCard
 from napari_blush.refine.heart import Heart
 from napari_blush.refine.states import State, state_of, words_of_run
+from napari_blush.training.view import is_training
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -65,8 +66,10 @@ class Watching(QObject):
         Raises
         ------
         BlushError
-            If it is no run directory.
+            If it is no run directory, or that of a training.
         """
+        if is_training(directory):
+            raise BlushError(f"{directory} holds a training.", "Watch it in the dock Fine-tune weights.")
         view = LiveView(self._viewer, directory)
         self.detach()
         self.view = view

@@ -203,7 +203,7 @@ class RefineWidget(Dock):
         Raises
         ------
         BlushError
-            If it is no run directory.
+            If it is no run directory, or that of a training.
         """
         self.watching.attach(directory)
 

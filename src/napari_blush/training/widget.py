@@ -144,7 +144,7 @@ class FinetuneWidget(Dock):
         if not is_training(directory):
             raise BlushError(
                 f"{directory} holds no training.",
-                "Choose the run directory of a training or a fine-tuning; other runs are watched in Refine.",
+                "Choose that of a training or a fine-tuning; other runs are watched in the dock Refine.",
             )
         view = TrainingView(self._viewer, directory)
         self._close_view()

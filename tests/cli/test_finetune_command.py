@@ -75,3 +75,12 @@ def test_models_are_packed_for_a_machine_that_has_none(tmp_path, capsys):
     assert main([*command, "--pack", str(tmp_path / "models.tar")]) == 2
     assert main(command) == 2
     assert "Give either a run directory (-o) or a pack" in capsys.readouterr().err
+
+
+def test_what_is_not_shared_by_processes_is_refused_to_all_but_the_first(halves, monkeypatch, capsys):
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    maps = [str(halves / f"half{number}.mrc") for number in (1, 2)]
+    assert main(["finetune", *maps, "-o", str(halves / "run"), "--device", "cpu"]) == 2
+    assert "'finetune' runs in one process. Start it without torchrun." in capsys.readouterr().err
+    assert not (halves / "run").exists()

@@ -7,10 +7,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from blushcore.cli.exit_codes import DONE
+from blushcore.cli.options import Detach, Json, RunFolder
 from blushcore.cli.running import open_run
-from blushcore.devices.processes import is_follower
-from blushcore.jobs.classify.job import JOB, follow
+from blushcore.jobs.classify.job import JOB
 from blushcore.jobs.classify.parameters import ClassifyParameters
 from blushcore.jobs.classify.preflight import check_inputs, predicted_disk_bytes
 from blushcore.jobs.refine.preflight import check_disk
@@ -20,10 +19,10 @@ from blushcore.protocol import Finished, UsageError
 def classify(
     parameters: Annotated[ClassifyParameters, Parameter(name="*")],
     *,
-    output: Annotated[Path, Parameter(alias="-o")],
+    output: RunFolder,
     skip_alignment: bool = False,
-    detach: bool = False,
-    json: bool = False,
+    detach: Detach = False,
+    json: Json = False,
 ) -> int:
     """Sort particles into K classes in 3D, with or without searching their poses.
 
@@ -33,18 +32,9 @@ def classify(
 
     Parameters
     ----------
-    output
-        Run directory to make.
     skip_alignment
         Keep the poses of the STAR file: the same as --alignment none
-    detach
-        Run on its own, outliving this terminal; follow it with: blush watch RUN_DIR
-    json
-        Show nothing, and print the outcome as JSON at the end.
     """
-    if is_follower():
-        follow()
-        return DONE
 
     def prepared() -> ClassifyParameters:
         absolute = parameters.with_absolute_paths()

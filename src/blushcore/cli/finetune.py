@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from blushcore.cli.options import Detach, Json, RunFolder
 from blushcore.cli.running import open_run
 from blushcore.jobs.finetune.job import JOB, check_inputs
 from blushcore.jobs.finetune.parameters import FinetuneParameters
@@ -16,9 +17,9 @@ from blushcore.protocol import Finished
 def finetune(
     parameters: Annotated[FinetuneParameters, Parameter(name="*")],
     *,
-    output: Annotated[Path, Parameter(alias="-o")],
-    detach: bool = False,
-    json: bool = False,
+    output: RunFolder,
+    detach: Detach = False,
+    json: Json = False,
 ) -> int:
     """Adapt the denoiser's weights to one data set, by its two half-maps.
 
@@ -27,15 +28,6 @@ def finetune(
     set: look at its maps with it, but do not refine its particles with it.
 
     What was stopped or died goes on by: blush resume RUN_DIR
-
-    Parameters
-    ----------
-    output
-        Run directory to make.
-    detach
-        Run on its own, outliving this terminal; follow it with: blush watch RUN_DIR
-    json
-        Show nothing, and print the outcome as JSON at the end.
     """
 
     def prepared() -> FinetuneParameters:

@@ -7,10 +7,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from blushcore.cli.exit_codes import DONE
+from blushcore.cli.options import Detach, Json, RunFolder
 from blushcore.cli.running import open_run
-from blushcore.devices.processes import is_follower
-from blushcore.jobs.refine.job import JOB, follow
+from blushcore.jobs.refine.job import JOB
 from blushcore.jobs.refine.parameters import RefineParameters
 from blushcore.jobs.refine.preflight import check_disk, check_inputs, predicted_disk_bytes
 from blushcore.protocol import Finished
@@ -19,28 +18,16 @@ from blushcore.protocol import Finished
 def refine(
     parameters: Annotated[RefineParameters, Parameter(name="*")],
     *,
-    output: Annotated[Path, Parameter(alias="-o")],
-    detach: bool = False,
-    json: bool = False,
+    output: RunFolder,
+    detach: Detach = False,
+    json: Json = False,
 ) -> int:
     """Refine particles against a reference in 3D, two halves of the data apart, until nothing gets better.
 
     The run directory is made by it and may be followed with: blush watch RUN_DIR. What was stopped or died goes
     on by: blush resume RUN_DIR. Its files are RELION's: run_class001.mrc, run_half1_class001_unfil.mrc,
     run_half2_class001_unfil.mrc, run_data.star, run_model.star.
-
-    Parameters
-    ----------
-    output
-        Run directory to make.
-    detach
-        Run on its own, outliving this terminal; follow it with: blush watch RUN_DIR
-    json
-        Show nothing, and print the outcome as JSON at the end.
     """
-    if is_follower():
-        follow()
-        return DONE
 
     def prepared() -> RefineParameters:
         absolute = parameters.with_absolute_paths()

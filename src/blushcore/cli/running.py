@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 from blushcore import runs
 from blushcore.cli.exit_codes import DONE
 from blushcore.cli.terminal import failures_as_json, print_json, run_in_terminal
-from blushcore.protocol import Finished, Job, Parameters
+from blushcore.devices.processes import is_follower
+from blushcore.protocol import Control, Finished, Job, Parameters, UsageError
 from blushcore.runs import create_run, run_job
 
 P = TypeVar("P", bound=Parameters)
@@ -24,7 +25,7 @@ def open_run(
     json: bool,
     closing: Callable[[Finished], str] | None = None,
 ) -> int:
-    """Make a run directory, run the job in it, and return the exit code.
+    """Make a run directory, run the job in it, and return the exit code; or only work along at it.
 
     Parameters
     ----------
@@ -47,6 +48,8 @@ def open_run(
     BlushError
         What `prepare` raises, if the directory holds a run, and as `run_job`.
     """
+    if is_follower():
+        return follow(job)
     with failures_as_json(json):
         parameters = prepare()
         if detach:
@@ -56,6 +59,23 @@ def open_run(
     return run_in_terminal(
         lambda commands: run_job(job, parameters, output, commands=commands), json=json, closing=closing
     )
+
+
+def follow(job: Job[Any]) -> int:
+    """Work along with process 0 of several that torchrun started, until it is done; return the exit code.
+
+    What it reads and decides comes from there; what happens here is told there.
+
+    Raises
+    ------
+    UsageError
+        If the job does not share its work.
+    """
+    if not job.is_shared:
+        raise UsageError(f"'{job.name}' runs in one process.", "Start it without torchrun.")
+    for _ in job.run(None, Control(), None):
+        pass
+    return DONE
 
 
 def start_alone(run_dir: Path, *, json: bool) -> int:

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from blushcore.cli.exit_codes import DONE
+from blushcore.cli.options import Detach, Json
 from blushcore.cli.outputs import require_writable
 from blushcore.cli.running import open_run
 from blushcore.cli.terminal import failures_as_json, print_json
-from blushcore.devices.processes import is_follower
-from blushcore.jobs.train.job import JOB, follow
+from blushcore.jobs.train.job import JOB
 from blushcore.jobs.train.parameters import TrainParameters
 from blushcore.jobs.train.sources import check_inputs, models_of
 from blushcore.protocol import BlushError, UsageError
@@ -27,8 +27,8 @@ def train(
     output: Annotated[Path | None, Parameter(alias="-o")] = None,
     pack: Path | None = None,
     overwrite: bool = False,
-    detach: bool = False,
-    json: bool = False,
+    detach: Detach = False,
+    json: Json = False,
 ) -> int:
     """Train the denoiser on simulated half-maps of atomic models.
 
@@ -45,14 +45,7 @@ def train(
         is what `models` names.
     overwrite
         Replace a pack of that name.
-    detach
-        Run on its own, outliving this terminal; follow it with: blush watch RUN_DIR
-    json
-        Show nothing, and print the outcome as JSON at the end.
     """
-    if is_follower():
-        follow()
-        return DONE
     with failures_as_json(json):
         if (output is None) == (pack is None):
             raise UsageError("Give either a run directory (-o) or a pack to write (--pack).")

@@ -27,3 +27,6 @@ class Job(Generic[P]):
     run: Callable[[P, Control, JobState | None], Iterator[Event]]
     live_changes: frozenset[str] = frozenset()
     """Names of the parameters that may be changed while the job runs."""
+    is_shared: bool = False
+    """Whether processes that torchrun started share the work. All but process 0 take parameters and state, and
+    every decision, from that one, so they are run with none."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from pathlib import Path
 
 from blushcore.denoiser.finetuned import warning_for_particles
 from blushcore.devices import describe_device
@@ -89,16 +88,6 @@ def classify(params: ClassifyParameters, control: Control, state: JobState | Non
     )
 
 
-def follow() -> None:
-    """Work along with process 0 of several that torchrun started, until it is done.
-
-    What it reads and decides comes from there; what happens here is told there.
-    """
-    nothing = ClassifyParameters(particles=Path(), reference=(Path(),), diameter=1.0)
-    for _ in classify(nothing, Control(), None):
-        pass
-
-
 def _told_before(inputs: ClassifyInputs, params: ClassifyParameters) -> Iterator[Event]:
     """Tell what the run will be like, and what is odd about its inputs."""
     table, box = inputs.table, inputs.box
@@ -129,6 +118,7 @@ JOB = Job(
     name="classify",
     parameters=ClassifyParameters,
     run=classify,
+    is_shared=True,
     live_changes=frozenset(
         {
             "iterations",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blushcore.denoiser.finetuned import warning_for_particles
@@ -119,16 +118,6 @@ def refine(params: RefineParameters, control: Control, state: JobState | None = 
             return
 
 
-def follow() -> None:
-    """Work along with process 0 of several that torchrun started, until it is done.
-
-    What it reads and decides comes from there; what happens here is told there.
-    """
-    nothing = RefineParameters(particles=Path(), reference=Path(), diameter=1.0)
-    for _ in refine(nothing, Control(), None):
-        pass
-
-
 def _told_before(inputs: Inputs, params: RefineParameters) -> Iterator[Event]:
     """Tell what the run will be like, and what is odd about its inputs."""
     table, box = inputs.table, inputs.box
@@ -172,6 +161,7 @@ JOB = Job(
     name="refine",
     parameters=RefineParameters,
     run=refine,
+    is_shared=True,
     live_changes=frozenset(
         {
             "max_iterations",

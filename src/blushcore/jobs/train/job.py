@@ -106,12 +106,6 @@ def train(params: TrainParameters, control: Control, state: JobState | None = No
     yield Finished(figures=figures, artefacts=(training.weights(figures),))
 
 
-def follow() -> None:
-    """Work along with process 0 of several that torchrun started, until it is done."""
-    for _ in train(TrainParameters(), Control(), None):
-        pass
-
-
 def _told_at_the_end(training: Training, figures: dict[str, object] | None) -> Iterator[Event]:
     """Tell what is odd about a training that is done."""
     params, step = training.params, training.trainer.step
@@ -143,6 +137,7 @@ JOB = Job(
     name="train",
     parameters=TrainParameters,
     run=train,
+    is_shared=True,
     live_changes=frozenset(
         {"steps", "time_budget", "learning_rate", "last_learning_rate", "report_every", "checkpoint_every"}
     ),

@@ -18,6 +18,7 @@ from blushcore.denoiser.finetuned import warning_for_map
 from blushcore.denoiser.provenance import denoised_label, is_denoised
 from blushcore.devices import Precision, describe_device
 from blushcore.jobs.map_file import MapFile
+from blushcore.jobs.parameter_types import Device
 from blushcore.protocol import (
     BlushError,
     Control,
@@ -59,7 +60,7 @@ class DenoiseParameters(Parameters):
     weights: str | None = Field(
         None, description="Network weights: a name ('blush weights list') or a .safetensors file"
     )
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps")
+    device: Device = "auto"
     precision: Precision = Field(
         "auto",
         description="Of the network's arithmetic; auto takes bfloat16 where the device is faster with it",

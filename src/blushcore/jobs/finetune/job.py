@@ -16,11 +16,12 @@ from blushcore.denoiser.finetuned import RECORD, data_set_record, data_sets_of
 from blushcore.denoiser.network import VOXEL_SIZE_ANGSTROM
 from blushcore.denoiser.provenance import is_denoised
 from blushcore.denoiser.weights import WeightsInfo, find_weights, load_network, weights_bytes
-from blushcore.devices import fast_reduced_precision, resolve_device
+from blushcore.devices import resolve_device, use_reduced_precision
 from blushcore.jobs.finetune.judging import Judge
 from blushcore.jobs.finetune.parameters import FinetuneParameters
 from blushcore.jobs.train.examples import WeightsFile, example_slices
 from blushcore.jobs.train.session import named_losses
+from blushcore.jobs.train.steps import fraction_done, next_batch
 from blushcore.protocol import (
     BlushError,
     Control,
@@ -43,7 +44,6 @@ from blushcore.training.samples import Example
 from blushcore.training.trainer import Schedule, Trainer, draw_recycles, new_network
 from blushcore.volumes import read_map
 
-_POLL_SECONDS = 0.2
 _EXAMPLES = 4
 NOT_INDEPENDENT = (
     "What comes out knows both halves of this data set. It may show this map better; it must not be used to "
@@ -149,13 +149,10 @@ class _Session:
         self, params: FinetuneParameters, inputs: Inputs, info: WeightsInfo, device: torch.device
     ) -> None:
         self._params, self._inputs, self._info = params, inputs, info
-        reduced = params.precision == "bfloat16" or (
-            params.precision == "auto" and fast_reduced_precision(device) is torch.bfloat16
-        )
         self.trainer = Trainer(
             new_network(params.seed, params.dropout),
             device,
-            reduced_precision=reduced,
+            reduced_precision=use_reduced_precision(device, params.precision),
             ema_decay=params.ema_decay,
             seed=params.seed,
         )
@@ -178,10 +175,8 @@ class _Session:
         return self._progress() >= 1 or self.judge.stale >= self._params.patience
 
     def _progress(self) -> float:
-        by_steps = self.trainer.step / self._params.steps
-        if self._params.time_budget is None:
-            return by_steps
-        return max(by_steps, self._seconds / (60 * self._params.time_budget))
+        params = self._params
+        return fraction_done(self.trainer.step, params.steps, self._seconds, params.time_budget)
 
     def train(self, control: Control) -> Iterator[Event]:
         """Do the steps, and look at the held-out blocks every so often."""
@@ -193,13 +188,10 @@ class _Session:
         try:
             with BatchStream(blocks, first, params.batch_size, params.workers) as stream:
                 while not self.is_done() and not control.stop_after_iteration:
+                    batch, waited = yield from next_batch(stream, control)
                     began = time.monotonic()
-                    while (batch := stream.take(_POLL_SECONDS)) is None:
-                        stopped = time.monotonic()
-                        yield from control.obey()
-                        began += time.monotonic() - stopped
                     self._step(batch)
-                    self._seconds += time.monotonic() - began
+                    self._seconds += waited + time.monotonic() - began
                     yield Progress(stage="fine-tuning", done=trainer.step, total=params.steps, unit="steps")
                     yield from control.obey()
                     ends = self._progress() >= 1 or control.stop_after_iteration

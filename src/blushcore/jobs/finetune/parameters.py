@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
+from blushcore.jobs.parameter_types import Device, Seed, absolute_weights
 from blushcore.protocol import Parameters
 
 
@@ -46,8 +47,12 @@ class FinetuneParameters(Parameters):
     resolution: PositiveFloat | None = Field(
         None, description="Of the half-maps (Å); by default where their FSC in the mask falls below 1/7"
     )
-    seed: NonNegativeInt = Field(0, description="Seed of everything random")
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps")
+    seed: Seed = 0
+    device: Device = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = Field("auto", description="Of the convolutions")
     workers: NonNegativeInt = Field(1, description="Processes that filter the half-maps; none on CUDA devices")
     checkpoint_every: PositiveFloat = Field(5.0, description="Time between checkpoints (minutes)")
+
+    def with_absolute_paths(self) -> Self:
+        """Return a copy that does not depend on the working directory; a file of weights counts too."""
+        return super().with_absolute_paths().replace(weights=absolute_weights(self.weights))

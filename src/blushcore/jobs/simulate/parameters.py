@@ -10,13 +10,13 @@ from cyclopts import Parameter
 from pydantic import (
     Field,
     NonNegativeFloat,
-    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     field_validator,
     model_validator,
 )
 
+from blushcore.jobs.parameter_types import Seed
 from blushcore.protocol import Parameters
 from blushcore.simulation import PreferredView
 
@@ -69,7 +69,7 @@ class SimulateParameters(Parameters):
         "concentration (0 is uniform, 10 about 18 degrees), share relative to 1 for uniform views",
     )
     solvent_contrast: float = Field(1.0, ge=0, le=1, description="1: particle in ice, 0: in vacuum")
-    seed: NonNegativeInt = Field(0, description="Seed of everything random")
+    seed: Seed = 0
 
     resolution: PositiveFloat = Field(4.0, description="Half-maps: where the FSC inside the mask is 1/7 (Å)")
     b_factor: NonNegativeFloat | None = Field(

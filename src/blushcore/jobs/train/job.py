@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 
 from blushcore.jobs.refine.communicator import communicator
 from blushcore.jobs.train.parameters import TrainParameters
 from blushcore.jobs.train.session import Training
 from blushcore.jobs.train.sources import check_inputs
+from blushcore.jobs.train.steps import next_batch
 from blushcore.protocol import (
-    BlushError,
     Control,
     Event,
     Finished,
@@ -21,9 +21,7 @@ from blushcore.protocol import (
     Stopped,
 )
 from blushcore.training.batches import BatchStream
-from blushcore.training.samples import Example
 
-_POLL_SECONDS = 0.2
 _LARGE_WAIT = 0.2
 """Share of the time waiting for batches from which on it is worth a warning."""
 
@@ -75,14 +73,10 @@ def train(params: TrainParameters, control: Control, state: JobState | None = No
     try:
         with BatchStream(blocks, first, training.share, params.workers) as stream:
             while not done and not stop:
+                batch, waited = yield from next_batch(stream, control)
                 began = time.monotonic()
-                while (batch := (yield from _take(stream, control))) is None:
-                    stopped = time.monotonic()
-                    yield from control.obey()
-                    began += time.monotonic() - stopped  # pauses do not count
-                waited = time.monotonic() - began
                 training.step(batch)
-                training.spend(time.monotonic() - began, waited)
+                training.spend(waited + time.monotonic() - began, waited)
                 yield training.progress()
                 yield from control.obey()
                 stop = training.agree(control.take_changes(), control.stop_after_iteration)
@@ -121,16 +115,6 @@ def _told_at_the_end(training: Training, figures: dict[str, object] | None) -> I
             text=f"The network waited for half-maps in {100 * waiting:.0f} % of the time: use more workers.",
             level="warning",
         )
-
-
-def _take(stream: BatchStream, control: Control) -> Generator[Event, None, Example | None]:
-    """Return a batch if one is ready; where a worker was killed, see first whether we were told to stop too."""
-    try:
-        return stream.take(_POLL_SECONDS)
-    except BlushError:
-        time.sleep(_POLL_SECONDS)
-        yield from control.obey()
-        raise
 
 
 JOB = Job(

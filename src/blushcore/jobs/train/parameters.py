@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
+from blushcore.jobs.parameter_types import Device, Seed
 from blushcore.protocol import Parameters
 
 
@@ -51,8 +52,8 @@ class TrainParameters(Parameters):
         description="Count the steps of the initial weights as done: schedule and examples go on after them, "
         "and the optimiser is warmed up again",
     )
-    seed: NonNegativeInt = Field(0, description="Seed of everything random")
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps")
+    seed: Seed = 0
+    device: Device = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = Field("auto", description="Of the convolutions")
     compile: Literal["auto", "on", "off"] = Field(
         "auto", description="Compile the network's kernels; auto does so on CUDA devices"

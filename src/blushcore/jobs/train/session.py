@@ -15,12 +15,13 @@ from torch.utils.data import default_collate
 
 from blushcore.denoiser.finetuned import RECORD, data_sets_of
 from blushcore.denoiser.weights import WeightsInfo, find_weights, load_network, weights_bytes
-from blushcore.devices import fast_reduced_precision, resolve_device
+from blushcore.devices import resolve_device, use_reduced_precision
 from blushcore.jobs.refine.communicator import Communicator
 from blushcore.jobs.train.examples import WeightsFile, example_slices
 from blushcore.jobs.train.parameters import TrainParameters
 from blushcore.jobs.train.processes import gradient_averaging, mean_over, own_share
 from blushcore.jobs.train.sources import makes_on_device, models_of, pair_source
+from blushcore.jobs.train.steps import fraction_done
 from blushcore.protocol import Artefact, Control, Event, IterationDone, JobState, Progress
 from blushcore.training.loss import Loss
 from blushcore.training.samples import BLOCKS_PER_VOLUME, Example, TrainingBlocks
@@ -46,13 +47,10 @@ class Training:
         self._processes = processes
         self.share = own_share(params.batch_size, processes)
         device = resolve_device(params.device)
-        reduced = params.precision == "bfloat16" or (
-            params.precision == "auto" and fast_reduced_precision(device) is torch.bfloat16
-        )
         self.trainer = Trainer(
             new_network(params.seed, params.dropout),
             device,
-            reduced_precision=reduced,
+            reduced_precision=use_reduced_precision(device, params.precision),
             ema_decay=params.ema_decay,
             seed=params.seed,
             compiled=is_compiled(params, device),
@@ -161,10 +159,8 @@ class Training:
         return self._fraction_done() >= 1
 
     def _fraction_done(self) -> float:
-        by_steps = self.trainer.step / self.params.steps
-        if self.params.time_budget is None:
-            return by_steps
-        return max(by_steps, self.seconds / (60 * self.params.time_budget))
+        params = self.params
+        return fraction_done(self.trainer.step, params.steps, self.seconds, params.time_budget)
 
     # --- what is told -----------------------------------------------------------------------------------------
 

@@ -154,14 +154,14 @@ def test_of_the_controls_only_the_inventing_one_loses_against_the_raw_halves(hal
     identity, inventing = measured(Identity()), measured(Inventing(6.0))
     sphere = particle_sphere((BOX,) * 3, (SIZE,) * 3, DIAMETER)
     within = [half.unregularised() * sphere for half in halves]
-    np.testing.assert_allclose(identity.raw, fsc_of_maps(*within), atol=1e-6)
+    np.testing.assert_allclose(identity.crossed.raw, fsc_of_maps(*within), atol=1e-6)
     assert abs(identity.gain) < 0.01  # the mask of blocks has an edge of its own
     shells = slice(1, identity.last_shell + 1)
-    np.testing.assert_allclose(identity.transfer_signal[shells], 1, atol=0.03)
+    np.testing.assert_allclose(identity.transfer.signal[shells], 1, atol=0.03)
     assert inventing.gain < -0.05
     # A constant takes everything away and adds nothing: its agreement is none, not a wrong one.
     constant = measured(Constant())
-    assert np.abs(constant.transfer_signal[shells]).max() < 0.1
+    assert np.abs(constant.transfer.signal[shells]).max() < 0.1
     assert BlushPrior(Identity(), safeguards=False)(halves)[0].safeguards is None
     assert BlushPrior(Identity())(halves[:1])[0].safeguards is None
 

@@ -9,48 +9,39 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
 from blushcore.denoiser.region import particle_sphere
-from blushcore.denoiser.validation import cross_validation, measured_transfer
+from blushcore.denoiser.validation import CrossValidation, Transfer, cross_validation, measured_transfer
 from blushcore.reconstruction.reconstruction import Reconstruction
 from blushcore.shells import HALF_MAP_THRESHOLD
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class Safeguards:
-    """Denoised halves held against raw ones, within mask or sphere; float64 ``(n // 2 + 1,)`` each.
+    """Denoised halves held against raw ones, within mask or sphere, before any low-pass of the denoised maps.
 
     Attributes
     ----------
-    raw
-        FSC of the halves before the denoiser.
-    cross
-        FSC of each denoised half with the raw other one, their mean: falls below `raw` where detail is made up
-        that is not in the data, and rises where noise is taken away. Before any low-pass of the denoised maps.
-    transfer_signal, transfer_noise
-        What the denoiser multiplies signal and noise by; NaN where there is none to tell it by.
+    crossed
+        How well each denoised half agrees with the raw other one.
+    transfer
+        What the denoiser multiplies signal and noise by.
     last_shell
-        The last shell before `raw` falls below 0.143; 0 if the first is below.
+        The last shell before the raw halves' FSC falls below 0.143; 0 if the first is below.
     seconds
         What the measurement took.
     """
 
-    raw: Floats
-    cross: Floats
-    transfer_signal: Floats
-    transfer_noise: Floats
+    crossed: CrossValidation
+    transfer: Transfer
     last_shell: int
     seconds: float
 
     @property
     def gain(self) -> float:
-        """Mean of cross − raw over shells 1 to `last_shell`; negative if the denoiser does harm."""
-        shells = slice(1, self.last_shell + 1)
-        return float((self.cross - self.raw)[shells].mean()) if self.last_shell else 0.0
+        """What denoising adds to the agreement up to `last_shell`, on the mean; negative if it does harm."""
+        return self.crossed.gain(self.last_shell) if self.last_shell else 0.0
 
 
 def safeguards_of(
@@ -71,7 +62,7 @@ def safeguards_of(
 
     Notes
     -----
-    Halves are joined at low resolution before they come here, so there `raw` is 1 by definition.
+    Halves are joined at low resolution before they come here, so there raw ones agree by definition.
     """
     began = time.monotonic()
     one = pair[0]
@@ -83,11 +74,5 @@ def safeguards_of(
     transfer = measured_transfer(raw, denoised, mask)
     known = one.current_size // 2
     below = np.flatnonzero(crossed.raw[1 : known + 1] < HALF_MAP_THRESHOLD)
-    return Safeguards(
-        crossed.raw,
-        crossed.cross,
-        transfer.signal,
-        transfer.noise,
-        int(below[0]) if below.size else known,
-        time.monotonic() - began,
-    )
+    last = int(below[0]) if below.size else known
+    return Safeguards(crossed, transfer, last, time.monotonic() - began)

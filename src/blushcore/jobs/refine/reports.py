@@ -103,10 +103,10 @@ def _of_safeguards(done: Iteration) -> dict[str, Any]:
 
     return {
         "denoiser_gain": round(found.gain, _FSC_DECIMALS),
-        "denoiser_raw_fsc": rounded(found.raw),
-        "denoiser_cross_fsc": rounded(found.cross),
-        "denoiser_transfer_signal": rounded(found.transfer_signal),
-        "denoiser_transfer_noise": rounded(found.transfer_noise),
+        "denoiser_raw_fsc": rounded(found.crossed.raw),
+        "denoiser_cross_fsc": rounded(found.crossed.cross),
+        "denoiser_transfer_signal": rounded(found.transfer.signal),
+        "denoiser_transfer_noise": rounded(found.transfer.noise),
         "safeguards_seconds": round(found.seconds, 3),
     }
 
@@ -240,12 +240,12 @@ def _safeguard_blocks(done: Iteration) -> Blocks:
     if found is None:
         return {}
     curves = {
-        "blushFscRaw": found.raw,
-        "blushFscCrossValidation": found.cross,
-        "blushTransferSignal": found.transfer_signal,
-        "blushTransferNoise": found.transfer_noise,
+        "blushFscRaw": found.crossed.raw,
+        "blushFscCrossValidation": found.crossed.cross,
+        "blushTransferSignal": found.transfer.signal,
+        "blushTransferNoise": found.transfer.noise,
     }
-    shells = {"rlnSpectralIndex": np.arange(len(found.raw))}
+    shells = {"rlnSpectralIndex": np.arange(len(found.crossed.raw))}
     return {
         "blush_class_1": pd.DataFrame(
             shells | {name: np.nan_to_num(c, nan=_UNTOLD) for name, c in curves.items()}

@@ -23,8 +23,8 @@ import numpy as np
 import torch
 
 from blushcore.jobs.classify.parameters import ClassifyParameters
+from blushcore.jobs.expectation_maximisation.outputs import history_map, iteration_prefix, map_file
 from blushcore.jobs.map_file import MapFile
-from blushcore.jobs.refine.outputs import history_map, iteration_prefix, map_file
 from blushcore.jobs.refine.parameters import RefineParameters
 from blushcore.protocol import Finished, IterationDone, Message, Progress, Started
 from blushcore.runs import Record, Recorder, RunDirectory, create_run

@@ -12,7 +12,7 @@ from blushcore.cli.running import open_run
 from blushcore.jobs.classify.job import JOB
 from blushcore.jobs.classify.parameters import ClassifyParameters
 from blushcore.jobs.classify.preflight import check_inputs, predicted_disk_bytes
-from blushcore.jobs.refine.preflight import check_disk
+from blushcore.jobs.expectation_maximisation.disk_need import check_disk
 from blushcore.protocol import Finished, UsageError
 
 

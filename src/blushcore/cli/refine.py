@@ -9,9 +9,10 @@ from cyclopts import Parameter
 
 from blushcore.cli.options import Detach, Json, RunFolder
 from blushcore.cli.running import open_run
+from blushcore.jobs.expectation_maximisation.disk_need import check_disk
 from blushcore.jobs.refine.job import JOB
 from blushcore.jobs.refine.parameters import RefineParameters
-from blushcore.jobs.refine.preflight import check_disk, check_inputs, predicted_disk_bytes
+from blushcore.jobs.refine.preflight import check_inputs, predicted_disk_bytes
 from blushcore.protocol import Finished
 
 

@@ -18,11 +18,11 @@ from blushcore.interactive.messages import (
 from blushcore.jobs.classify import preflight as classify
 from blushcore.jobs.classify.duration import predicted_seconds as classification_seconds
 from blushcore.jobs.classify.parameters import ClassifyParameters
+from blushcore.jobs.expectation_maximisation.disk_need import check_disk
+from blushcore.jobs.expectation_maximisation.inputs import Inputs
 from blushcore.jobs.refine import preflight as refine
 from blushcore.jobs.refine.duration import predicted_seconds
-from blushcore.jobs.refine.memory_need import Need
 from blushcore.jobs.refine.parameters import RefineParameters
-from blushcore.jobs.refine.preflight import check_disk
 from blushcore.jobs.simulate import (
     DEMO_DIAMETER_ANGSTROM,
     DEMO_SYMMETRY,
@@ -45,9 +45,7 @@ def check_refinement(request: CheckRefinement) -> RefinementChecked:
     BlushError
         When it could not begin; its ``field`` names the parameter, or ``"output"``.
     """
-    inputs, need, disk, seconds = (
-        _classification(request) if request.job == "classify" else _refinement(request)
-    )
+    inputs, disk, seconds = (_classification if request.job == "classify" else _refinement)(request)
     with blaming("output"):
         check_disk(request.output, disk)
     device = describe_device(inputs.device)
@@ -61,9 +59,9 @@ def check_refinement(request: CheckRefinement) -> RefinementChecked:
         optics_groups=len(inputs.table.optics),
         device=device.device,
         device_name=device.name,
-        host_peak=need.host,
+        host_peak=inputs.need.host,
         host_free=host_memory().available,
-        device_peak=need.device,
+        device_peak=inputs.need.device,
         device_free=0 if inputs.device.type == _CPU else device.memory.available,
         disk=disk,
         disk_free=shutil.disk_usage(_existing(request.output)).free,
@@ -72,28 +70,20 @@ def check_refinement(request: CheckRefinement) -> RefinementChecked:
     )
 
 
-def _refinement(request: CheckRefinement) -> tuple[refine.Inputs, Need, int, tuple[float, float] | None]:
-    """Return what a refinement reads, the memory and disk (bytes) and the time (s) that it needs."""
+def _refinement(request: CheckRefinement) -> tuple[Inputs, int, tuple[float, float]]:
+    """Return what a refinement reads, and the disk (bytes) and the time (s) that it needs."""
     params = RefineParameters.parse(request.parameters, "The refinement")
     inputs = refine.check_inputs(params)
-    kept = inputs.reader.kept_bytes
-    images = len(inputs.table)
-    need = refine.predicted_need(params, inputs.box, inputs.voxel_size, inputs.device, images, kept)
     disk = refine.predicted_disk_bytes(params, len(inputs.table), inputs.box)
-    return inputs, need, disk, predicted_seconds(params, inputs)
+    return inputs, disk, predicted_seconds(params, inputs)
 
 
-def _classification(
-    request: CheckRefinement,
-) -> tuple[refine.Inputs, Need, int, tuple[float, float] | None]:
-    """Return what a classification reads, the memory and disk (bytes) and the time (s) that it needs."""
+def _classification(request: CheckRefinement) -> tuple[Inputs, int, tuple[float, float]]:
+    """Return what a classification reads, and the disk (bytes) and the time (s) that it needs."""
     params = ClassifyParameters.parse(request.parameters, "The classification")
     inputs = classify.check_inputs(params)
-    kept = inputs.reader.kept_bytes
-    images = len(inputs.table)
-    need = classify.predicted_need(params, inputs.box, inputs.voxel_size, inputs.device, images, kept)
-    disk = classify.predicted_disk_bytes(params, images, inputs.box)
-    return inputs, need, disk, classification_seconds(params, inputs)
+    disk = classify.predicted_disk_bytes(params, len(inputs.table), inputs.box)
+    return inputs, disk, classification_seconds(params, inputs)
 
 
 def make_demo_particles(request: MakeDemoParticles) -> Iterator[Event]:

@@ -9,7 +9,7 @@ import pytest
 from blushcore.jobs.classify import duration
 from blushcore.jobs.classify.duration import predicted_seconds
 from blushcore.jobs.classify.preflight import check_inputs
-from blushcore.jobs.refine.duration import START_SECONDS
+from blushcore.jobs.expectation_maximisation.duration import START_SECONDS
 from tiny_mixture import write_tiny_mixture
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from blushcore.jobs.refine import preflight
+from blushcore.jobs.expectation_maximisation import inputs
+from blushcore.jobs.expectation_maximisation.outputs import ParticleFile
 from blushcore.jobs.refine.job import JOB
-from blushcore.jobs.refine.outputs import ParticleFile
 from blushcore.protocol import BlushError, Event, Failed, Finished, IterationDone, Started
 from blushcore.runs import resume, run_job
 from tiny_refinement import TinySet, write_tiny_set
@@ -74,7 +74,7 @@ def test_a_disk_that_is_full_is_named_and_the_run_goes_on_when_there_is_room(
 def test_a_stack_that_vanishes_is_named_with_its_rows_and_the_run_goes_on_when_it_is_back(
     tiny, undisturbed, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(preflight, "SHARE_FOR_IMAGES", 0.0)  # images are read again in each iteration
+    monkeypatch.setattr(inputs, "SHARE_FOR_IMAGES", 0.0)  # images are read again in each iteration
     run, away = tmp_path / "run", tmp_path / "away.mrcs"
 
     def take_away(event: Event) -> None:

@@ -11,12 +11,15 @@ import numpy as np
 import pytest
 import starfile
 
-from blushcore.jobs.refine.explain import why_changed
+from blushcore.jobs.expectation_maximisation.explain import why_changed
+from blushcore.jobs.expectation_maximisation.model import ParticleModel
+from blushcore.jobs.expectation_maximisation.outputs import history_map, iteration_prefix
+from blushcore.jobs.expectation_maximisation.poses import Changes, Poses
+from blushcore.jobs.expectation_maximisation.search import Search
+from blushcore.jobs.expectation_maximisation.star_files import InRun, StarFile
 from blushcore.jobs.refine.job import JOB
-from blushcore.jobs.refine.outputs import history_map, iteration_prefix
-from blushcore.jobs.refine.schedule import Changes, Course, Search
-from blushcore.jobs.refine.star_files import InRun, StarFile
-from blushcore.jobs.refine.state import HalfModel, Poses, RefineState
+from blushcore.jobs.refine.schedule import Course
+from blushcore.jobs.refine.state import RefineState
 from blushcore.particles import read_particles
 from blushcore.runs import run_job
 from blushcore.runs.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
@@ -143,7 +146,7 @@ def test_a_checkpoint_gives_back_every_number(tmp_path):
     tiny = write_tiny_set(tmp_path / "set", count=10)
     table = read_particles(tiny.star).assign_halves(0)
     rng = np.random.default_rng(1)
-    model = HalfModel(
+    model = ParticleModel(
         rng.normal(size=(4, 4, 4)).astype(np.float32), (rng.random(13),), rng.random(3), 7.1, 0.9, rng.random(5)
     )
     course = Course(Search(3, 4.2, 1.1, is_local=True), 9, 12, True, 0.3, Changes(1 / 3, 0.1))

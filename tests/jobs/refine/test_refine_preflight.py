@@ -10,15 +10,12 @@ import numpy as np
 import pytest
 import torch
 
+from blushcore.jobs.classify.parameters import ClassifyParameters
+from blushcore.jobs.expectation_maximisation.disk_need import check_disk
+from blushcore.jobs.expectation_maximisation.resampling import on_other_grid
 from blushcore.jobs.refine.job import refine
 from blushcore.jobs.refine.parameters import RefineParameters
-from blushcore.jobs.refine.preflight import (
-    check_disk,
-    check_inputs,
-    predicted_disk_bytes,
-    predicted_need,
-)
-from blushcore.jobs.refine.resampling import on_other_grid
+from blushcore.jobs.refine.preflight import check_inputs, predicted_disk_bytes, predicted_need
 from blushcore.protocol import BlushError, Control, UsageError
 from blushcore.volumes import Volume, write_map
 from tiny_refinement import BOX, PIXEL_SIZE, write_tiny_set
@@ -53,7 +50,7 @@ def test_what_fits_together_is_taken(tiny):
     assert (inputs.box, inputs.voxel_size) == (BOX, PIXEL_SIZE)
     assert sorted(np.unique(inputs.table.half)) == [1, 2]
     assert inputs.reader.kept_bytes == 20 * BOX**2 * 4
-    power = np.abs(np.fft.rfftn(inputs.reference)) ** 2
+    power = np.abs(np.fft.rfftn(inputs.references[0])) ** 2
     assert power[8:-8].sum() < 1e-6 * power.sum()  # low-passed to 20 Å: shell 5
 
 
@@ -74,7 +71,7 @@ def test_a_reference_of_another_box_is_refused_and_resampled_when_asked(tiny):
     write_map(tiny.reference, Volume(gaussian(40, 3.0), (3.0,) * 3))
     with pytest.raises(BlushError, match=r"particles have 24 pixels of 4 Å"):
         check_inputs(tiny.parameters())
-    found = check_inputs(tiny.parameters(resample_reference=True, initial_lowpass=10.0)).reference
+    found = check_inputs(tiny.parameters(resample_reference=True, initial_lowpass=10.0)).references[0]
     assert np.abs(found - gaussian(BOX, PIXEL_SIZE)).max() < 0.02
 
 
@@ -199,8 +196,9 @@ def test_the_denoiser_needs_its_weights_and_memory(tiny):
     assert predicted_need(tiny.parameters(), 100, 6.0, cpu, 20).host < 10 * grid
 
 
-def test_every_parameter_says_what_it_is():
-    for name, field in RefineParameters.model_fields.items():
+@pytest.mark.parametrize("model", [RefineParameters, ClassifyParameters])
+def test_every_parameter_says_what_it_is(model):
+    for name, field in model.model_fields.items():
         assert field.description, name
 
 

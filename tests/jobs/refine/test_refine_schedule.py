@@ -14,20 +14,22 @@ import numpy as np
 import pytest
 
 from blushcore.inference import Accuracy
-from blushcore.jobs.refine.schedule import (
-    Changes,
-    Course,
-    Outcome,
+from blushcore.jobs.expectation_maximisation.poses import Changes
+from blushcore.jobs.expectation_maximisation.search import (
     Search,
     coarse_size,
-    current_size,
     first_shell_below,
-    joined_shell,
-    learn,
     perturbation,
-    refine_search,
     resolution_shell,
     shell_at,
+)
+from blushcore.jobs.refine.schedule import (
+    Course,
+    Outcome,
+    current_size,
+    joined_shell,
+    learn,
+    refine_search,
     with_resolution_unchanged,
 )
 

@@ -1,4 +1,4 @@
-"""How long a classification will take: roughly, before it is begun; see `blushcore.jobs.refine.duration`.
+"""How long a classification will take: roughly, before it is begun.
 
 Here the number of iterations is known, and every one searches the same poses in every class. What is not known
 is how many of them stay likely, and how far the resolution, and with it the size of the images, will grow.
@@ -8,21 +8,18 @@ from __future__ import annotations
 
 from blushcore.jobs.classify.parameters import ClassifyParameters
 from blushcore.jobs.classify.plan import search_of
-from blushcore.jobs.classify.preflight import ClassifyInputs
-from blushcore.jobs.refine.duration import (
-    DENOISING_SHARE,
-    GLOBAL_SHARE,
-    LOCAL_POSES,
-    LOCAL_SHARE,
-    OPERATIONS,
+from blushcore.jobs.expectation_maximisation.duration import (
     SPREAD,
     START_SECONDS,
-    components,
-    denoiser_operations,
+    denoising_seconds,
+    first_size,
+    global_seconds,
+    local_seconds,
+    offsets_searched,
     products_per_second,
 )
-from blushcore.jobs.refine.schedule import FIRST_INCREMENT_SHELLS, coarse_size, shell_at
-from blushcore.poses import OffsetGrid, OrientationGrid
+from blushcore.jobs.expectation_maximisation.inputs import Inputs
+from blushcore.jobs.expectation_maximisation.search import shell_at
 
 _ITERATION_SECONDS = 0.3
 """What an iteration takes besides: reconstructing, writing."""
@@ -32,7 +29,7 @@ _LEAST_GROWTH, _MOST_GROWTH = 0.3, 1.0
 """Where between the first size of the images and their box the mean one lies."""
 
 
-def predicted_seconds(params: ClassifyParameters, inputs: ClassifyInputs) -> tuple[float, float]:
+def predicted_seconds(params: ClassifyParameters, inputs: Inputs) -> tuple[float, float]:
     """Return within which times the classification will most likely be done, on a machine with nothing else."""
     rate = products_per_second(inputs.device)
     least = START_SECONDS + params.iterations * _iteration_seconds(params, inputs, rate, _LEAST_GROWTH)
@@ -42,34 +39,27 @@ def predicted_seconds(params: ClassifyParameters, inputs: ClassifyInputs) -> tup
     return least, most
 
 
-def _iteration_seconds(params: ClassifyParameters, inputs: ClassifyInputs, rate: float, growth: float) -> float:
+def _iteration_seconds(params: ClassifyParameters, inputs: Inputs, rate: float, growth: float) -> float:
     """Return the seconds of an iteration whose images have grown so far, 0 to 1."""
     seconds = _ITERATION_SECONDS + _comparing_seconds(params, inputs, rate, growth)
     if params.prior == "blush":
-        operations = denoiser_operations(inputs.box, inputs.voxel_size)
-        seconds += params.class_count * operations / (rate * DENOISING_SHARE)
+        seconds += params.class_count * denoising_seconds(inputs, rate)
     return seconds
 
 
-def _comparing_seconds(params: ClassifyParameters, inputs: ClassifyInputs, rate: float, growth: float) -> float:
-    box, voxel_size, search = inputs.box, inputs.voxel_size, search_of(params, inputs.voxel_size)
-    first = min(box, 2 * (shell_at(params.initial_lowpass, box, voxel_size) + FIRST_INCREMENT_SHELLS))
-    largest = box
+def _comparing_seconds(params: ClassifyParameters, inputs: Inputs, rate: float, growth: float) -> float:
+    first, largest = first_size(params, inputs), inputs.box
     if params.highest_resolution is not None:
-        largest = min(box, max(first, 2 * shell_at(params.highest_resolution, box, voxel_size)))
-    current = 2 * round((first + growth * (largest - first)) / 2)
-    reach, step = search.offset_range_angstrom / voxel_size, search.offset_step_angstrom / voxel_size
-    offsets = len(OffsetGrid(reach, step).coarse())
-    share, size = LOCAL_SHARE, current
+        limit = 2 * shell_at(params.highest_resolution, inputs.box, inputs.voxel_size)
+        largest = min(largest, max(first, limit))
+    size, search = 2 * round((first + growth * (largest - first)) / 2), search_of(params, inputs.voxel_size)
     match params.alignment:
         case "global":
-            poses = float(OrientationGrid(search.healpix_order, inputs.symmetry).count * offsets)
-            share, size = GLOBAL_SHARE, coarse_size(search, current, box, voxel_size, params.diameter)
+            seconds = global_seconds(params, inputs, search, size, rate)
         case "local":
-            poses = LOCAL_POSES
+            seconds = local_seconds(inputs, size, rate)
         case "offsets":
-            poses = 4.0 * offsets
+            seconds = local_seconds(inputs, size, rate, poses=4.0 * offsets_searched(search, inputs))
         case _:
-            poses = 1.0
-    compared = len(inputs.table) * params.class_count * poses
-    return compared * components(size) * OPERATIONS / (rate * share)
+            seconds = local_seconds(inputs, size, rate, poses=1.0)
+    return params.class_count * seconds

@@ -8,44 +8,29 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 import torch
 
-from blushcore.denoiser import Denoiser
-from blushcore.inference import (
-    Accuracy,
-    ExpectationSums,
-    ImageModel,
-    ImageResults,
-    estimate_accuracy,
-    expectation,
-)
+from blushcore.inference import Accuracy, ExpectationSums, ImageResults
 from blushcore.jobs.classify.at_random import drawn_classes, merged_results, merged_sums
 from blushcore.jobs.classify.maximisation import ClassMaps, maximise
 from blushcore.jobs.classify.parameters import ClassifyParameters
 from blushcore.jobs.classify.plan import ClassifyPlan, image_size, moved_grid, sampling_for, search_of
-from blushcore.jobs.classify.preflight import ClassifyInputs
 from blushcore.jobs.classify.reseeding import drawn_map, shared_directions, shared_out
 from blushcore.jobs.classify.state import Classes, ClassifyState, Moves
-from blushcore.jobs.refine.background import Background
-from blushcore.jobs.refine.communicator import Communicator, SingleProcess
-from blushcore.jobs.refine.comparing import compared
-from blushcore.jobs.refine.expectation_inputs import FileOrder, image_model, particles_of
-from blushcore.jobs.refine.first_noise import first_noise
-from blushcore.jobs.refine.loop import FIRST_OFFSET_SIGMA_ANGSTROM, pose_changes
-from blushcore.jobs.refine.model_updates import updated_model
-from blushcore.jobs.refine.schedule import resolution_shell, shell_at
-from blushcore.jobs.refine.state import HalfModel, Poses
-from blushcore.optics import OpticsGroup
+from blushcore.jobs.communicator import Communicator
+from blushcore.jobs.expectation_maximisation.expectation_inputs import image_model
+from blushcore.jobs.expectation_maximisation.explain import described
+from blushcore.jobs.expectation_maximisation.inputs import Inputs
+from blushcore.jobs.expectation_maximisation.model import ParticleModel
+from blushcore.jobs.expectation_maximisation.model_updates import updated_model
+from blushcore.jobs.expectation_maximisation.poses import Poses, pose_changes
+from blushcore.jobs.expectation_maximisation.search import resolution_shell, shell_at
+from blushcore.jobs.expectation_maximisation.work import Found, Work
 from blushcore.protocol import Control, Event, Message, Progress
-from blushcore.reconstruction import BlushPrior, Prior, WienerPrior
-
-T = TypeVar("T")
-Found = tuple[ExpectationSums, ImageResults]
 
 _LEAST_SHARE = 1e-6
 """Of the mean share: a class that nobody had is unlikely, not impossible."""
@@ -86,19 +71,12 @@ class Classification:
     ----------
     inputs
         Particles, images, references.
-    optics
-        The optics groups of the table.
     communicator
         The processes that share the work.
     """
 
-    def __init__(
-        self, inputs: ClassifyInputs, optics: list[OpticsGroup], communicator: Communicator | None = None
-    ) -> None:
-        self.inputs, self.optics = inputs, optics
-        self.communicator = communicator or SingleProcess()
-        self.background = Background()
-        self._prior: Prior | None = None
+    def __init__(self, inputs: Inputs, communicator: Communicator | None = None) -> None:
+        self.inputs, self.work = inputs, Work(inputs, communicator)
         self.rows = np.arange(len(inputs.table))
 
     def first_state(
@@ -107,21 +85,13 @@ class Classification:
         """Return the state before the first iteration: the references, and the noise of the images."""
         inputs, classes = self.inputs, params.class_count
         table, shells = inputs.table, inputs.box // 2 + 1
-        noise = yield from first_noise(
-            table,
-            inputs.reader,
-            self.optics,
-            diameter_angstrom=params.diameter,
-            seed=params.seed,
-            control=control,
-        )
+        noise = yield from self.work.first_noise(params, control)
         poses = Poses.of(table)
-        model = HalfModel(
+        model = ParticleModel(
             inputs.references,
             noise,
             np.ones(len(table.group_names)),
-            FIRST_OFFSET_SIGMA_ANGSTROM,
-            float(poses.norm.mean()),
+            mean_norm=float(poses.norm.mean()),
         )
         nobody = Classes(
             np.full(classes, 1 / classes),
@@ -143,27 +113,20 @@ class Classification:
         compare = self._expect_at_random if plan.at_random else self._expect
         sums, results = yield from compare(params, plan, before, control)
         stages["comparing"] = time.monotonic() - began
-
-        began = time.monotonic()
-        yield Progress(stage=f"iteration {plan.iteration}: reconstructing", done=0, total=0)
-        maps = yield from self._by_one(
+        maps = yield from self.work.reconstruct(
             lambda: maximise(
                 sums,
                 before.model.reference,
                 self.inputs,
                 params,
-                self._loaded_prior(),
+                self.work.prior(),
                 is_last=plan.is_last,
                 low_pass_again=plan.sampling.first_iteration_cc,
             ),
-            control,
+            stages,
+            iteration=plan.iteration,
+            control=control,
         )
-        stages["reconstructing"] = time.monotonic() - began
-        if maps.denoising_seconds is not None:
-            stages["denoising"] = maps.denoising_seconds
-            stages["reconstructing"] -= maps.denoising_seconds
-        for text in maps.warnings:
-            yield Message(text=text, level="warning")
         after = self._learn(params, plan, before, moved, sums, results, maps, stages)
         reseeded: tuple[int, ...] = ()
         if maps.empty and params.reseed_empty and not plan.is_last:
@@ -181,7 +144,7 @@ class Classification:
         accuracies: tuple[Accuracy | None, ...] = (None,) * params.class_count
         if iteration > 1 and params.alignment != "none":
             yield Progress(stage=f"iteration {iteration}: how finely poses can be told", done=0, total=0)
-            accuracies = yield from self._by_one(lambda: self._accuracies(params, before), control)
+            accuracies = yield from self.work.by_one(lambda: self._accuracies(params, before), control)
         moved = moved_grid(params, before)
         plan = ClassifyPlan(
             iteration,
@@ -203,8 +166,15 @@ class Classification:
         shares = np.maximum(state.classes.distribution * state.classes.count, _LEAST_SHARE)
         model = dataclasses.replace(model, log_class=torch.from_numpy(np.log(shares)).float())
         return (
-            yield from self._compare(
-                params, plan, state, state.model.reference, model, self.rows, before=0, control=control
+            yield from self.work.compare(
+                params,
+                plan.sampling,
+                state.poses,
+                state.model.reference,
+                model,
+                self.rows,
+                iteration=plan.iteration,
+                control=control,
             )
         )
 
@@ -214,90 +184,34 @@ class Classification:
         """Compare each image with one class alone, drawn by the seed."""
         drawn = drawn_classes(len(self.rows), state.classes.count, params.seed)
         model = image_model(state.model, params, 0)
-        parts, done = [], 0
+        parts: list[Found] = []
         for index, reference in enumerate(state.model.reference):
-            rows = np.flatnonzero(drawn == index)
-            parts.append(
-                (
-                    yield from self._compare(
-                        params, plan, state, reference, model, rows, before=done, control=control
-                    )
-                )
-            )
-            done += len(rows)
-        return merged_sums([sums for sums, _ in parts]), merged_results(drawn, [part for _, part in parts])
-
-    def _compare(
-        self,
-        params: ClassifyParameters,
-        plan: ClassifyPlan,
-        state: ClassifyState,
-        references: np.ndarray,
-        model: ImageModel,
-        rows: np.ndarray,
-        *,
-        before: int,
-        control: Control,
-    ) -> Generator[Event, None, Found]:
-        inputs, processes = self.inputs, self.communicator
-        stream = expectation(
-            torch.from_numpy(references).to(inputs.device),
-            inputs.voxel_size,
-            particles_of(inputs.table, self.optics, state.poses, rows[processes.rank :: processes.size]),
-            FileOrder(inputs.reader),
-            plan.sampling,
-            model,
-            padding=params.padding,
-            seed=params.seed + plan.iteration,
-        )
-        return (
-            yield from compared(
-                stream,
-                count=len(rows),
-                before=before,
-                total=len(self.rows),
+            part = yield from self.work.compare(
+                params,
+                plan.sampling,
+                state.poses,
+                reference,
+                model,
+                np.flatnonzero(drawn == index),
                 iteration=plan.iteration,
-                background=self.background,
-                communicator=processes,
+                before=int((drawn < index).sum()),
                 control=control,
             )
-        )
-
-    def _loaded_prior(self) -> Prior:
-        """Return the prior, made when it is first needed: a network is loaded once, where it computes."""
-        if self._prior is None:
-            weights, device = self.inputs.weights, self.inputs.device
-            self._prior = WienerPrior() if weights is None else BlushPrior(Denoiser.load(weights.path, device))
-        return self._prior
-
-    def _by_one(self, compute: Callable[[], T], control: Control) -> Generator[Event, None, T]:
-        """Return what process 0 computes."""
-
-        def shared() -> T:
-            return self.communicator.share(compute() if self.communicator.rank == 0 else None)  # type: ignore[return-value]
-
-        return (yield from self.background.run(shared, control))
+            parts.append(part)
+        return merged_sums([sums for sums, _ in parts]), merged_results(drawn, [part for _, part in parts])
 
     def _accuracies(self, params: ClassifyParameters, state: ClassifyState) -> tuple[Accuracy | None, ...]:
         """Estimate for each class how finely the poses of some of its particles can be told."""
-        inputs = self.inputs
+        size = image_size(params, self.inputs, state)
         found: list[Accuracy | None] = []
         for index, reference in enumerate(state.model.reference):
             rows = np.flatnonzero(state.classes.index == index)
-            if not len(rows):
-                found.append(None)
-                continue
-            found.append(
-                estimate_accuracy(
-                    torch.from_numpy(reference).to(inputs.device),
-                    inputs.voxel_size,
-                    image_size(params, inputs, state),
-                    particles_of(inputs.table, self.optics, state.poses, rows),
-                    image_model(state.model, params, 0),
-                    padding=params.padding,
-                    seed=params.seed + state.iteration,
+            told = None
+            if len(rows):
+                told = self.work.accuracy(
+                    params, state.model, reference, size, state.poses, rows, iteration=state.iteration
                 )
-            )
+            found.append(told)
         return tuple(found)
 
     def _learn(
@@ -355,6 +269,7 @@ class Classification:
             ),
             seconds=before.seconds + spent,
             seconds_of_iteration=spent,
+            description=described(sampling, poses),
         )
 
     def _with_new_starts(
@@ -376,7 +291,7 @@ class Classification:
 
 def _about_empty_classes(
     empty: tuple[int, ...], reseeded: tuple[int, ...], classes: Classes
-) -> Generator[Event, None, None]:
+) -> Iterator[Event]:
     if not empty:
         return
     names = ", ".join(str(index + 1) for index in empty)

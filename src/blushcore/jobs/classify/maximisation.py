@@ -15,18 +15,24 @@ from numpy.typing import NDArray
 
 from blushcore.inference import ExpectationSums
 from blushcore.jobs.classify.parameters import ClassifyParameters
-from blushcore.jobs.classify.preflight import ClassifyInputs
-from blushcore.jobs.refine.map_curves import MapCurves
-from blushcore.jobs.refine.maximisation import Map, as_reference, coverage, denoising_seconds
-from blushcore.jobs.refine.schedule import shell_at
+from blushcore.jobs.expectation_maximisation.inputs import Inputs
+from blushcore.jobs.expectation_maximisation.map_curves import MapCurves
+from blushcore.jobs.expectation_maximisation.references import (
+    Map,
+    as_references,
+    before_prior,
+    curves_of,
+    denoising_seconds,
+    warnings_of,
+)
 from blushcore.projection import FourierVolume
 from blushcore.reconstruction import (
     HalfSums,
     Prior,
     Reconstruction,
+    Reference,
     Unit,
     mean_weight,
-    ssnr,
     symmetrise,
     tau2_from_reference,
 )
@@ -66,7 +72,7 @@ class ClassMaps:
 def maximise(
     sums: ExpectationSums,
     references: NDArray[np.float32],
-    inputs: ClassifyInputs,
+    inputs: Inputs,
     params: ClassifyParameters,
     prior: Prior,
     *,
@@ -91,27 +97,26 @@ def maximise(
         Whether references are cut to the initial resolution once more, as after a first iteration by
         cross-correlation.
     """
-    lowest = shell_at(params.initial_lowpass, inputs.box, inputs.voxel_size) if low_pass_again else None
     mask = None if inputs.mask is None else torch.from_numpy(inputs.mask)
-    maps: list[Map] = []
-    before: list[Map | None] = []
-    curves: list[MapCurves] = []
+    maps: list[Map] = list(references)
+    before: list[Map | None] = [None] * len(maps)
+    curves = [_nothing(inputs.box)] * len(maps)
     empty: list[int] = []
-    made = []
+    made: list[Reference] = []
     for index, (slices, reference) in enumerate(zip(sums.of_classes, references, strict=True)):
         if float(sums.class_weight[index]) < LEAST_WEIGHT:
             empty.append(index)
-            maps.append(reference)
-            before.append(None)
-            curves.append(_nothing(inputs.box))
             continue
         own = symmetrise(HalfSums.of(slices), inputs.symmetry)
         compared = torch.from_numpy(reference).to(inputs.device)
         tau2 = tau2_from_reference(FourierVolume.of(compared, own.grid.current_size, padding=params.padding))
-        curves.append(_curves(own, tau2, params))
+        no_halves = np.zeros_like(tau2)
+        curves[index] = curves_of(
+            own, mean_weight(own), no_halves, tau2, padding=params.padding, tau_fudge=params.tau_fudge
+        )
         each = Reconstruction(
             own,
-            np.zeros_like(tau2),
+            no_halves,
             tau2,
             inputs.voxel_size,
             params.diameter,
@@ -121,32 +126,18 @@ def maximise(
             unit=Unit("class", index + 1),
             is_last=is_last,
         )
-        (found,) = prior([each])
-        made.append(found)
-        maps.append(
-            as_reference(
-                found.map, inputs, params.diameter, flatten=params.flatten_solvent, low_pass_shell=lowest
-            )
-        )
-        other = found.map_before is not found.map
-        before.append(found.map_before.cpu().numpy().astype(np.float32, copy=False) if other else None)
+        found = prior([each])
+        made += found
+        (maps[index],) = as_references(found, inputs, params, low_pass_again=low_pass_again)
+        before[index] = before_prior(found[0])
     return ClassMaps(
         tuple(maps),
         tuple(before),
         tuple(curves),
         tuple(empty),
         denoising_seconds(made),
-        tuple(text for reference in made for text in reference.warnings),
+        warnings_of(made),
     )
-
-
-def _curves(sums: HalfSums, tau2: NDArray[np.float64], params: ClassifyParameters) -> MapCurves:
-    weight = mean_weight(sums)
-    fudged = params.tau_fudge * tau2
-    each = params.padding**3 * weight
-    sigma2 = np.divide(1.0, each, out=np.zeros_like(each), where=each > 0)
-    ratio = ssnr(fudged, weight, padding=params.padding)
-    return MapCurves(np.zeros_like(tau2), ratio, tau2, sigma2, coverage(sums, fudged))
 
 
 def _nothing(box: int) -> MapCurves:

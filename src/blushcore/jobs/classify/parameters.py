@@ -6,20 +6,21 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
 from cyclopts import Parameter
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from blushcore.protocol import Parameters
+from blushcore.jobs.expectation_maximisation import parameters as common
+from blushcore.jobs.parameter_types import Device, Seed
 
 Alignment = Literal["global", "local", "offsets", "none"]
 NEEDS_POSES: frozenset[Alignment] = frozenset({"local", "offsets", "none"})
 
 
-class ClassifyParameters(Parameters):
+class ClassifyParameters(common.SearchParameters):
     """Parameters of a 3D classification. Angles are in degrees, lengths in Å unless named otherwise."""
 
     positional: ClassVar[tuple[str, ...]] = ("particles",)
 
-    particles: Path = Field(description="STAR file of particles (RELION 3.0 to 5)")
+    particles: common.ParticlesFile
     reference: tuple[Path, ...] = Field(
         min_length=1,
         description="Map to begin with, of the particles' box and pixel size; given several times: one a class",
@@ -30,25 +31,13 @@ class ClassifyParameters(Parameters):
     resample_reference: bool = Field(
         False, description="Bring references of another pixel size or box onto the particles' grid"
     )
-    diameter: PositiveFloat = Field(description="Diameter of the circular mask around the particles (Å)")
-    root: Path | None = Field(
-        None, description="Folder that image names are relative to, where it is not the STAR file's project"
-    )
+    diameter: common.Diameter
+    root: common.ImageRoot = None
 
-    prior: Literal["wiener", "blush"] = Field(
-        "wiener", description="What regularises the maps: the Wiener filter, or the denoiser"
-    )
-    weights: str | None = Field(
-        None, description="Network weights of prior blush: a name ('blush weights list') or a .safetensors file"
-    )
-    symmetry: str = Field(
-        "C1",
-        description="Point group, in RELION's setting: C1, Cn, Dn, T, O, I1 to I4 (I is I2)",
-        pattern=r"^(?i:[CD][1-9][0-9]?|T|O|I[1-4]?)$",
-    )
-    mask: Path | None = Field(
-        None, description="Solvent mask (values 0 to 1) for the references, instead of a sphere"
-    )
+    prior: common.PriorName = "wiener"
+    weights: common.Weights = None
+    symmetry: common.Symmetry = "C1"
+    mask: common.SolventMask = None
     initial_lowpass: PositiveFloat = Field(
         40.0, description="Resolution to which the references are low-passed at first (Å)"
     )
@@ -64,7 +53,7 @@ class ClassifyParameters(Parameters):
         5.0, description="Standard deviation of local searches around each particle's last orientation (°)"
     )
     iterations: PositiveInt = Field(25, description="Number of iterations")
-    tau_fudge: PositiveFloat = Field(4.0, description="Weight of the data against the prior: RELION's T")
+    tau_fudge: common.TauFudge = 4.0
     highest_resolution: PositiveFloat | None = Field(
         None, description="Images are compared up to this resolution at most (Å)"
     )
@@ -72,28 +61,24 @@ class ClassifyParameters(Parameters):
         False, description="Give a class that lost its particles a new start beside the largest one"
     )
 
-    healpix_order: int = Field(2, ge=0, le=8, description="HEALPix order of the search: 2 is 15°, 3 is 7.5°")
+    healpix_order: common.HealpixOrder = Field(
+        2, description="HEALPix order of the search: 2 is 15°, 3 is 7.5°"
+    )
     offset_range: PositiveFloat | None = Field(
         None, description="Radius within which offsets are searched (Å); by default 5 pixels"
     )
-    offset_step: PositiveFloat | None = Field(
-        None, description="Step of that search, before oversampling (Å); by default 2 pixels"
-    )
-    adaptive_fraction: float = Field(
-        0.999, gt=0.5, le=1, description="Share of the posterior that is searched more finely and kept"
-    )
+    offset_step: common.OffsetStep = None
+    adaptive_fraction: common.AdaptiveFraction = 0.999
 
-    padding: Literal[1, 2] = Field(2, description="Oversampling of the maps in Fourier space")
-    zero_mask: bool = Field(True, description="Fill the background of the images with zeros, not noise")
-    flatten_solvent: bool = Field(True, description="Mask the references: mask, or a sphere of the diameter")
-    norm_correction: bool = Field(True, description="Correct the normalisation of each image")
-    scale_correction: bool = Field(True, description="Correct the intensity scale of each micrograph")
+    padding: common.Padding = 2
+    zero_mask: common.ZeroMask = True
+    flatten_solvent: common.FlattenSolvent = True
+    norm_correction: common.NormCorrection = True
+    scale_correction: common.ScaleCorrection = True
 
-    keep: Literal["light", "full"] = Field(
-        "light", description="History of maps: cropped to the resolution, in float16; or full maps"
-    )
-    seed: NonNegativeInt = Field(0, description="Seed of everything random")
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps")
+    keep: common.Keep = "light"
+    seed: Seed = 0
+    device: Device = "auto"
 
     @property
     def class_count(self) -> int:
@@ -106,22 +91,15 @@ class ClassifyParameters(Parameters):
         return self.class_count > 1 and len(self.reference) == 1
 
     def with_absolute_paths(self) -> Self:
-        """Return a copy that does not depend on the working directory; references and weights count too."""
-        absolute = super().with_absolute_paths()
-        changes: dict[str, object] = {"reference": tuple(path.absolute() for path in self.reference)}
-        if self.weights is not None and self.weights.endswith(".safetensors"):
-            changes["weights"] = str(Path(self.weights).expanduser().absolute())
-        return absolute.replace(**changes)
+        """Return a copy that does not depend on the working directory; all references count."""
+        references = tuple(path.absolute() for path in self.reference)
+        return super().with_absolute_paths().replace(reference=references)
 
     @model_validator(mode="after")
-    def _consistent(self) -> ClassifyParameters:
-        step, radius, given = self.offset_step, self.offset_range, len(self.reference)
-        if step is not None and radius is not None and step > radius:
-            raise ValueError(f"offset_step ({step:g} Å) is larger than offset_range ({radius:g} Å)")
+    def _classes_are_consistent(self) -> ClassifyParameters:
+        given = len(self.reference)
         if given > 1 and self.classes not in (1, given):
             raise ValueError(
                 f"there are {given} references for {self.classes} classes: give one for all, or one for each"
             )
-        if self.prior != "blush" and self.weights is not None:
-            raise ValueError(f"weights are a matter of the prior blush, and the prior is {self.prior}")
         return self

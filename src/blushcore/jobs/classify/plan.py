@@ -9,19 +9,16 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-import numpy as np
-
 from blushcore.inference import Accuracy, LocalSearch, Sampling
 from blushcore.jobs.classify.parameters import ClassifyParameters
-from blushcore.jobs.classify.preflight import ClassifyInputs
 from blushcore.jobs.classify.state import ClassifyState
-from blushcore.jobs.refine.expectation_inputs import sampling_of
-from blushcore.jobs.refine.planning import given_search
-from blushcore.jobs.refine.schedule import (
+from blushcore.jobs.expectation_maximisation.expectation_inputs import sampling_of
+from blushcore.jobs.expectation_maximisation.inputs import Inputs
+from blushcore.jobs.expectation_maximisation.search import (
     FIRST_INCREMENT_SHELLS,
     Search,
-    coarse_size,
-    perturbation,
+    given_search,
+    next_perturbation,
     shell_at,
 )
 
@@ -64,11 +61,10 @@ def search_of(params: ClassifyParameters, voxel_size: float) -> Search:
 
 def moved_grid(params: ClassifyParameters, state: ClassifyState) -> float:
     """Return the next iteration's perturbation."""
-    draw = np.random.default_rng((params.seed, state.iteration + 1)).random()
-    return perturbation(state.perturbation, draw)
+    return next_perturbation(state.perturbation, params.seed, state.iteration + 1)
 
 
-def image_size(params: ClassifyParameters, inputs: ClassifyInputs, state: ClassifyState) -> int:
+def image_size(params: ClassifyParameters, inputs: Inputs, state: ClassifyState) -> int:
     """Return the image size in pixels up to which the next iteration compares: twice its last shell."""
     known = state.resolution_shell if state.iteration else _first_shell(params, inputs)
     last = known + FIRST_INCREMENT_SHELLS
@@ -77,21 +73,15 @@ def image_size(params: ClassifyParameters, inputs: ClassifyInputs, state: Classi
     return min(2 * last, inputs.box)
 
 
-def sampling_for(
-    params: ClassifyParameters, inputs: ClassifyInputs, state: ClassifyState, moved: float
-) -> Sampling:
+def sampling_for(params: ClassifyParameters, inputs: Inputs, state: ClassifyState, moved: float) -> Sampling:
     """Return the grids and image sizes of the iteration after `state`."""
-    search = search_of(params, inputs.voxel_size)
-    current = image_size(params, inputs, state)
     sampling = sampling_of(
-        search,
-        inputs.symmetry,
-        moved,
-        inputs.voxel_size,
-        current_size=current,
-        coarse_size=coarse_size(search, current, inputs.box, inputs.voxel_size, params.diameter),
-        first_iteration_cc=params.first_iteration_cc and state.iteration == 0,
-        adaptive_fraction=params.adaptive_fraction,
+        params,
+        inputs,
+        search_of(params, inputs.voxel_size),
+        perturbation=moved,
+        current_size=image_size(params, inputs, state),
+        iteration=state.iteration + 1,
     )
     match params.alignment:
         case "local":
@@ -105,5 +95,5 @@ def sampling_for(
             return sampling
 
 
-def _first_shell(params: ClassifyParameters, inputs: ClassifyInputs) -> int:
+def _first_shell(params: ClassifyParameters, inputs: Inputs) -> int:
     return shell_at(params.initial_lowpass, inputs.box, inputs.voxel_size)

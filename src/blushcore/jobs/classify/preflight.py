@@ -2,68 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import dataclasses
+from functools import partial
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from blushcore.denoiser.weights import find_weights, read_weights_info
-from blushcore.devices import host_memory, resolve_device
 from blushcore.jobs.classify.parameters import NEEDS_POSES, ClassifyParameters
-from blushcore.jobs.refine.memory_need import Need, check_memory, need_of
-from blushcore.jobs.refine.preflight import (
-    SHARE_FOR_IMAGES,
-    Inputs,
-    check_boxes,
-    optics_groups,
-    reference_on_grid,
-)
-from blushcore.particles import ImageReader, read_particles
-from blushcore.poses import SymmetryGroup
+from blushcore.jobs.expectation_maximisation.disk_need import disk_bytes
+from blushcore.jobs.expectation_maximisation.inputs import Inputs, open_inputs
+from blushcore.jobs.expectation_maximisation.memory_need import Need, need_of
+from blushcore.particles import ParticleTable
 from blushcore.protocol import BlushError, blaming
-from blushcore.volumes import Volume, read_mask
-
-_BYTES_A_STAR_ROW = 350
 
 
-@dataclass(frozen=True, eq=False)
-class ClassifyInputs(Inputs):
-    """All that a classification reads before its first iteration, found to fit together.
-
-    Attributes
-    ----------
-    references
-        Low-passed maps on the particles' grid, float32 ``(K, n, n, n)``, ``[class, z, y, x]``; K times the same
-        where one was given.
-    """
-
-    references: NDArray[np.float32] = field(kw_only=True)
-
-
-def check_inputs(params: ClassifyParameters) -> ClassifyInputs:
+def check_inputs(params: ClassifyParameters) -> Inputs:
     """Read what the classification begins with, and refuse what cannot work.
+
+    Its references are K times the same where one was given.
 
     Raises
     ------
     BlushError
-        When a file is missing or damaged, boxes or pixel sizes do not match, poses are missing that are to be
-        kept, the memory is too small, or there is no such device or symmetry.
+        When `open_inputs` does, poses are missing that are to be kept, or classes are more than particles.
     """
-    with blaming("device"):
-        device = resolve_device(params.device)
-    with blaming("symmetry"):
-        symmetry = SymmetryGroup.of(params.symmetry)
-    weights = None
-    if params.prior == "blush":
-        with blaming("weights"):
-            weights = read_weights_info(find_weights(params.weights))
-    with blaming("particles"):
-        table = read_particles(params.particles, params.root)
-        reader = ImageReader(table, keep_bytes=int(host_memory().available * SHARE_FOR_IMAGES))
-        box, voxel_size = int(reader.box[0]), float(table.pixel_size_angstrom[0])
-        check_boxes(params, table, reader)
-        optics_groups(table)
+    inputs = open_inputs(
+        params, params.reference, partial(_to_be_classified, params), partial(predicted_need, params)
+    )
+    each = params.class_count // len(params.reference)
+    return dataclasses.replace(inputs, references=np.repeat(inputs.references, each, axis=0))
+
+
+def _to_be_classified(params: ClassifyParameters, table: ParticleTable) -> ParticleTable:
     if params.alignment in NEEDS_POSES and not table.has_poses:
         with blaming("alignment"):
             raise BlushError(
@@ -77,43 +47,7 @@ def check_inputs(params: ClassifyParameters) -> ClassifyInputs:
                 f"{params.class_count} classes are more than the {len(table)} particles of {table.path.name}.",
                 "Ask for fewer.",
             )
-    with blaming("reference"):
-        references = _references(params, box, voxel_size)
-    mask = None
-    if params.mask is not None:
-        with blaming("mask"):
-            grid = Volume(references[0], (voxel_size,) * 3)
-            mask = np.clip(read_mask(params.mask, params.reference[0], grid).data, 0, 1)
-    need = predicted_need(params, box, voxel_size, device, len(table), reader.kept_bytes)
-    with blaming("device"):
-        check_memory(need, device)
-    return ClassifyInputs(
-        table,
-        reader,
-        references[0],
-        mask,
-        symmetry,
-        box,
-        voxel_size,
-        device,
-        (*table.warnings, *reader.warnings),
-        weights,
-        references=references,
-    )
-
-
-def _references(params: ClassifyParameters, box: int, voxel_size: float) -> NDArray[np.float32]:
-    maps = [
-        reference_on_grid(
-            path,
-            box,
-            voxel_size,
-            initial_lowpass=params.initial_lowpass,
-            resample=params.resample_reference,
-        )
-        for path in params.reference
-    ]
-    return np.stack(maps if len(maps) > 1 else maps * params.class_count)
+    return table
 
 
 def predicted_need(
@@ -141,9 +75,8 @@ def predicted_need(
 
 
 def predicted_disk_bytes(params: ClassifyParameters, particles: int, box: int) -> int:
-    """Return what the run writes: maps and STAR files of all iterations, and two checkpoints."""
-    all_maps = 4 * box**3 * params.class_count
-    stars = _BYTES_A_STAR_ROW * particles
-    history = all_maps if params.keep == "full" else all_maps // 8
-    checkpoints = 2 * (all_maps + 80 * particles)
-    return params.iterations * (history + stars) + checkpoints + all_maps
+    """Return what the run writes; the maps of the last iteration are whole."""
+    classes = params.class_count
+    return disk_bytes(
+        params.keep, particles, box, iterations=params.iterations, maps=classes, last_maps=classes
+    )

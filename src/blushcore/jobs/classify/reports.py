@@ -6,17 +6,24 @@ import math
 from pathlib import Path
 from typing import Any
 
-from blushcore.denoiser.provenance import denoised_label
+import numpy as np
+
 from blushcore.jobs.classify.loop import Classification, ClassifyIteration
+from blushcore.jobs.classify.optimiser_star import optimiser_blocks
 from blushcore.jobs.classify.parameters import ClassifyParameters
-from blushcore.jobs.classify.preflight import ClassifyInputs
-from blushcore.jobs.classify.star_files import class_model_blocks, class_optimiser_blocks
 from blushcore.jobs.classify.state import ClassifyState
-from blushcore.jobs.refine.expectation_inputs import poses_searched
-from blushcore.jobs.refine.map_curves import Grid, overall_coverage
-from blushcore.jobs.refine.outputs import ParticleFile, history_map, iteration_prefix, map_file
-from blushcore.jobs.refine.settings_star import sampling_blocks
-from blushcore.jobs.refine.star_files import Blocks, StarFile, data_columns
+from blushcore.jobs.expectation_maximisation.figures import prior_figures, searched_figures
+from blushcore.jobs.expectation_maximisation.inputs import Inputs
+from blushcore.jobs.expectation_maximisation.map_curves import Grid, overall_coverage
+from blushcore.jobs.expectation_maximisation.model_star import ModelMap, model_blocks
+from blushcore.jobs.expectation_maximisation.outputs import (
+    ParticleFile,
+    history_map,
+    iteration_prefix,
+    map_file,
+)
+from blushcore.jobs.expectation_maximisation.settings_star import sampling_blocks
+from blushcore.jobs.expectation_maximisation.star_files import Blocks, StarFile, data_columns
 from blushcore.protocol import Artefact
 
 _DECIMALS = 4
@@ -25,19 +32,6 @@ _DECIMALS = 4
 def figures_of(done: ClassifyIteration, classification: Classification, why: str) -> dict[str, Any]:
     """Return the figures of an iteration, JSON values with the unit in the name; lists are over the classes."""
     plan, state, inputs = done.plan, done.state, classification.inputs
-    sampling, search = plan.sampling, plan.search
-    searched = {
-        "current_size": sampling.current_size,
-        "coarse_size": sampling.coarse_size,
-        "healpix_order": search.healpix_order,
-        "angular_step_deg": search.step_deg,
-        "fine_angular_step_deg": search.fine_step_deg,
-        "local_search": sampling.local is not None,
-        "offset_range_angstrom": search.offset_range_angstrom,
-        "offset_step_angstrom": search.offset_step_angstrom,
-        "poses_per_image": _poses(done),
-        "significant_poses": float(state.poses.significant.mean()),
-    }
     accuracies = {
         "class_accuracy_angle_deg": [each.angle_deg if each else math.nan for each in plan.accuracies],
         "class_accuracy_offset_angstrom": [
@@ -58,7 +52,7 @@ def figures_of(done: ClassifyIteration, classification: Classification, why: str
         "change_angle_deg": state.moves.angle_deg,
         "change_offset_angstrom": state.moves.offset_angstrom,
         "is_last": plan.is_last,
-        **searched,
+        **searched_figures(plan.search, plan.sampling, state.poses),
         "sigma_offset_angstrom": state.model.offset_sigma_angstrom,
         "mean_norm": state.model.mean_norm,
         "seconds": round(state.seconds_of_iteration, 2),
@@ -66,18 +60,12 @@ def figures_of(done: ClassifyIteration, classification: Classification, why: str
     }
     if why:
         figures["why"] = why
-    if inputs.weights is not None:
-        figures |= {
-            "prior": "blush",
-            "weights": inputs.weights.name,
-            "weights_sha256": inputs.weights.sha256,
-        }
-    return figures
+    return figures | prior_figures(inputs)
 
 
-def class_figures(state: ClassifyState, inputs: ClassifyInputs) -> dict[str, Any]:
+def class_figures(state: ClassifyState, inputs: Inputs) -> dict[str, Any]:
     """Return what can be told of the classes from a state alone."""
-    classes, size = state.classes, inputs.box * inputs.voxel_size
+    classes, size = state.classes, inputs.size_angstrom
     shells = classes.resolution_shells.tolist()
     return {
         "classes": classes.count,
@@ -93,14 +81,12 @@ def class_figures(state: ClassifyState, inputs: ClassifyInputs) -> dict[str, Any
     }
 
 
-def summary(state: ClassifyState, inputs: ClassifyInputs, params: ClassifyParameters) -> dict[str, Any]:
+def summary(state: ClassifyState, inputs: Inputs, params: ClassifyParameters) -> dict[str, Any]:
     """Return the figures of a finished classification."""
     return {"iterations": state.iteration, "alignment": params.alignment, **class_figures(state, inputs)}
 
 
-def first_artefacts(
-    state: ClassifyState, inputs: ClassifyInputs, params: ClassifyParameters
-) -> tuple[Artefact, ...]:
+def first_artefacts(state: ClassifyState, inputs: Inputs, params: ClassifyParameters) -> tuple[Artefact, ...]:
     """Return what is handed out before the first iteration: the references as they are begun with."""
     prefix = iteration_prefix(state.iteration)
     return tuple(
@@ -124,32 +110,15 @@ def iteration_artefacts(
     """Return the files of an iteration; `project` is what paths in RELION's files are relative to."""
     inputs, plan, state = classification.inputs, done.plan, done.state
     prefix, names = iteration_prefix(plan.iteration), last_files(state)
-    grid = Grid(inputs.box, inputs.voxel_size, plan.sampling.current_size)
     maps = [
         file
         for k in range(1, state.classes.count + 1)
         for file in _maps_of_class(done, inputs, params, k, names[f"class{k:03d}"])
     ]
     stars: dict[str, Blocks] = {
-        "model": class_model_blocks(
-            params=params,
-            table=inputs.table,
-            grid=grid,
-            plan=plan,
-            state=state,
-            curves=done.maps.curves,
-            log_likelihood=done.log_likelihood,
-            reference_names=[names[f"class{k:03d}"] for k in range(1, state.classes.count + 1)],
-        ),
-        "sampling": sampling_blocks(
-            params,
-            plan.search,
-            state.perturbation,
-            plan.sampling.orientations.directions_deg.numpy(),
-        ),
-        "optimiser": class_optimiser_blocks(
-            params, plan, state, box_resolution=inputs.box * inputs.voxel_size, prefix=prefix
-        ),
+        "model": _model(done, inputs, params),
+        "sampling": sampling_blocks(params, plan.search, plan.sampling, state.perturbation),
+        "optimiser": optimiser_blocks(params, plan, state, box_resolution=inputs.size_angstrom, prefix=prefix),
     }
     files = [StarFile(role, names[role], blocks, project) for role, blocks in stars.items()]
     data = ParticleFile("data", names["data"], data_columns(inputs.table, state.poses, state.classes.index))
@@ -157,11 +126,10 @@ def iteration_artefacts(
 
 
 def _maps_of_class(
-    done: ClassifyIteration, inputs: ClassifyInputs, params: ClassifyParameters, number: int, name: str
+    done: ClassifyIteration, inputs: Inputs, params: ClassifyParameters, number: int, name: str
 ) -> list[Artefact]:
     """Return the map of a class, and what the prior began with where that is another; whole at last."""
-    weights, voxel_size = inputs.weights, inputs.voxel_size
-    label = None if weights is None else denoised_label(weights.name, weights.sha256)
+    label, voxel_size = inputs.denoised_label, inputs.voxel_size
     role, data = f"class{number:03d}", done.maps.references[number - 1]
     if done.plan.is_last:
         files: list[Artefact] = [map_file(role, name, data, voxel_size, label)]
@@ -176,11 +144,30 @@ def _maps_of_class(
     return files
 
 
-def _poses(done: ClassifyIteration) -> int:
-    """Return how many coarse poses each image is compared with in each class."""
-    sampling = done.plan.sampling
-    if sampling.keeps == "pose":
-        return 1
-    if sampling.keeps == "orientation":
-        return len(sampling.offsets.children())
-    return poses_searched(sampling)
+def _model(done: ClassifyIteration, inputs: Inputs, params: ClassifyParameters) -> Blocks:
+    plan, state, names = done.plan, done.state, last_files(done.state)
+    maps = [
+        ModelMap(names[f"class{number:03d}"], curves, int(shell), accuracy, share)
+        for number, (curves, shell, accuracy, share) in enumerate(
+            zip(
+                done.maps.curves,
+                state.classes.resolution_shells,
+                plan.accuracies,
+                state.classes.distribution,
+                strict=True,
+            ),
+            1,
+        )
+    ]
+    return model_blocks(
+        params,
+        inputs.table,
+        state.model,
+        maps,
+        Grid(inputs.box, inputs.voxel_size, plan.sampling.current_size),
+        members=np.ones(len(inputs.table), bool),
+        resolution_shell=state.resolution_shell,
+        local_sigma_deg=params.local_sigma_deg if params.alignment == "local" else None,
+        log_likelihood=done.log_likelihood,
+        mean_p_max=float(state.poses.p_max.mean()),
+    )

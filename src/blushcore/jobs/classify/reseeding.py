@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from blushcore.jobs.refine.map_curves import MapCurves
+from blushcore.jobs.expectation_maximisation.map_curves import MapCurves
 from blushcore.shells import filter_by_shell
 
 Floats = NDArray[np.float64]

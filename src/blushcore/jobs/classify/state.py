@@ -1,23 +1,32 @@
-"""What a classification carries from one iteration to the next, and how a checkpoint holds it.
-
-A checkpoint gives back every number as it was, so a resumed classification does what an uninterrupted one does.
-"""
+"""What a classification carries from one iteration to the next, and how a checkpoint holds it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from blushcore.denoiser.weights import WeightsInfo
-from blushcore.jobs.refine.state import HalfModel, Poses, check_weights, fingerprint
+from blushcore.jobs.expectation_maximisation.checkpoints import (
+    MODEL_VALUES,
+    POSES,
+    attributes,
+    check_identity,
+    entries,
+    identity,
+    model_arrays,
+    model_of,
+    reading_checkpoint,
+)
+from blushcore.jobs.expectation_maximisation.model import ParticleModel
+from blushcore.jobs.expectation_maximisation.poses import Poses
 from blushcore.particles import ParticleTable
-from blushcore.protocol import BlushError, JobState
+from blushcore.protocol import JobState
 
 Floats = NDArray[np.float64]
+_PLAIN = ("iteration", "perturbation", "seconds", "seconds_of_iteration", "description")
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +87,10 @@ class Moves:
     offset_angstrom: float = 0.0
 
 
+_CLASSES = tuple(Classes.__dataclass_fields__)
+_MOVES = tuple(Moves.__dataclass_fields__)
+
+
 @dataclass(frozen=True, eq=False)
 class ClassifyState:
     """A classification after an iteration; 0: before the first.
@@ -89,8 +102,7 @@ class ClassifyState:
     perturbation
         Of its grid, in steps.
     model
-        What images are compared with: references ``(K, n, n, n)``, and the direction priors of all classes one
-        after the other, ``(K · D,)``, with the classes' own shares in them.
+        Of all particles; in its direction prior are the classes' own shares.
     classes, poses
         Of the particles.
     moves
@@ -103,7 +115,7 @@ class ClassifyState:
 
     iteration: int
     perturbation: float
-    model: HalfModel
+    model: ParticleModel
     classes: Classes
     poses: Poses
     moves: Moves = Moves()
@@ -118,22 +130,16 @@ class ClassifyState:
 
     def to_job_state(self, table: ParticleTable, weights: WeightsInfo | None = None) -> JobState:
         """Return what a checkpoint is to hold; `table` and network `weights` are what it may go on with."""
-        model = self.model
-        arrays = {f"poses.{name}": np.asarray(getattr(self.poses, name)) for name in _POSES}
-        arrays |= {f"classes.{name}": np.asarray(getattr(self.classes, name)) for name in _CLASSES}
-        arrays |= {"references": model.reference, "group_scale": model.group_scale}
-        for group, variance in enumerate(model.noise_variance):
-            arrays[f"noise_variance{group}"] = variance
-        if model.direction_prior is not None:
-            arrays["direction_prior"] = model.direction_prior
-        values: dict[str, Any] = {name: getattr(self, name) for name in _PLAIN}
-        values |= {
-            "offset_sigma_angstrom": model.offset_sigma_angstrom,
-            "mean_norm": model.mean_norm,
-            "description": dict(self.description),
-            "moves": {name: getattr(self.moves, name) for name in Moves.__dataclass_fields__},
-            "particles": fingerprint(table),
-            "weights_sha256": None if weights is None else weights.sha256,
+        arrays = {
+            **attributes(self.poses, POSES, "poses."),
+            **attributes(self.classes, _CLASSES, "classes."),
+            **model_arrays(self.model, reference="references"),
+        }
+        values = {
+            **attributes(self, _PLAIN),
+            **attributes(self.model, MODEL_VALUES),
+            "moves": attributes(self.moves, _MOVES),
+            **identity(table, weights),
         }
         return JobState(arrays=arrays, values=values)
 
@@ -146,33 +152,16 @@ class ClassifyState:
         Raises
         ------
         BlushError
-            If `table` is not the set of particles that it was of, or `weights` are not its network's.
+            If `table` is not the set of particles that it was of, `weights` are not its network's, or it lacks
+            something.
         """
         values, arrays = state.values, state.arrays
-        if values["particles"] != fingerprint(table):
-            raise BlushError(
-                f"{table.path} is not what it was when the run began: its images differ.",
-                "Put the STAR file back as it was, or start a new run with it.",
+        with reading_checkpoint():
+            check_identity(values, table, weights)
+            return cls(
+                model=model_of(arrays, values, len(table.optics), reference="references"),
+                classes=Classes(**entries(arrays, _CLASSES, "classes.")),
+                poses=Poses(**entries(arrays, POSES, "poses.")),
+                moves=Moves(**entries(values["moves"], _MOVES)),
+                **entries(values, _PLAIN),
             )
-        check_weights(values, weights)
-        model = HalfModel(
-            arrays["references"],
-            tuple(arrays[f"noise_variance{group}"] for group in range(len(table.optics))),
-            arrays["group_scale"],
-            values["offset_sigma_angstrom"],
-            values["mean_norm"],
-            arrays.get("direction_prior"),
-        )
-        return cls(
-            model=model,
-            classes=Classes(**{name: arrays[f"classes.{name}"] for name in _CLASSES}),
-            poses=Poses(**{name: arrays[f"poses.{name}"] for name in _POSES}),
-            moves=Moves(**values["moves"]),
-            description=values["description"],
-            **{name: values[name] for name in _PLAIN},
-        )
-
-
-_POSES = tuple(Poses.__dataclass_fields__)
-_CLASSES = tuple(Classes.__dataclass_fields__)
-_PLAIN = ("iteration", "perturbation", "seconds", "seconds_of_iteration")

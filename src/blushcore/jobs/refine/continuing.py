@@ -14,10 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from blushcore.jobs.expectation_maximisation.inputs import SAME_PIXEL_SIZE, Inputs
+from blushcore.jobs.expectation_maximisation.model import ParticleModel
+from blushcore.jobs.expectation_maximisation.poses import Changes, Poses
+from blushcore.jobs.expectation_maximisation.search import Search
+from blushcore.jobs.expectation_maximisation.star_files import UNKNOWN
 from blushcore.jobs.refine.optimiser_files import list_block, located, rows_of, table_block
-from blushcore.jobs.refine.preflight import SAME_PIXEL_SIZE, Inputs
-from blushcore.jobs.refine.schedule import UNKNOWN_CHANGES, Changes, Course, Search
-from blushcore.jobs.refine.state import HalfModel, Poses, RefineState
+from blushcore.jobs.refine.schedule import UNKNOWN_CHANGES, Course
+from blushcore.jobs.refine.state import RefineState
 from blushcore.particles import read_particles
 from blushcore.particles.star_text import read_star
 from blushcore.protocol import BlushError
@@ -25,8 +29,6 @@ from blushcore.volumes import read_map
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_UNKNOWN = 999.0
 
 
 def state_of(optimiser: Path, inputs: Inputs) -> RefineState:
@@ -62,7 +64,7 @@ def state_of(optimiser: Path, inputs: Inputs) -> RefineState:
     sampling = list_block(beside("rlnOrientSamplingStarFile"), "sampling_general")
     models = [_model(beside(label), inputs) for label in ("rlnModelStarFile", "rlnModelStarFile2")]
     general = models[0][1]
-    size = inputs.box * inputs.voxel_size
+    size = inputs.size_angstrom
     curves = table_block(beside("rlnModelStarFile"), "model_class_1")
     changes, smallest = (
         _changes(settings, f"rln{name}Orientations", f"rln{name}Offsets")
@@ -94,7 +96,7 @@ def state_of(optimiser: Path, inputs: Inputs) -> RefineState:
     )
 
 
-def _model(path: Path, inputs: Inputs) -> tuple[HalfModel, dict[str, Any]]:
+def _model(path: Path, inputs: Inputs) -> tuple[ParticleModel, dict[str, Any]]:
     """Return the model of a half, and its general values."""
     general = list_block(path, "model_general")
     if int(general["rlnOriginalImageSize"]) != inputs.box or (
@@ -120,7 +122,7 @@ def _model(path: Path, inputs: Inputs) -> tuple[HalfModel, dict[str, Any]]:
     is_global = not int(general["rlnOrientationalPriorMode"])
     if "model_pdf_orient_class_1" in blocks and is_global and inputs.symmetry.order == 1:
         prior = blocks["model_pdf_orient_class_1"]["rlnOrientationDistribution"].to_numpy(np.float64, copy=True)
-    model = HalfModel(
+    model = ParticleModel(
         reference,
         _noise(path, blocks, inputs),
         scale,
@@ -152,5 +154,5 @@ def _noise(path: Path, blocks: Mapping[str, pd.DataFrame], inputs: Inputs) -> tu
 def _changes(settings: Mapping[str, Any], angle: str, offset: str) -> Changes:
     values = float(settings[angle]), float(settings[offset])
     return (
-        UNKNOWN_CHANGES if min(values) >= _UNKNOWN or not all(map(math.isfinite, values)) else Changes(*values)
+        UNKNOWN_CHANGES if min(values) >= UNKNOWN or not all(map(math.isfinite, values)) else Changes(*values)
     )

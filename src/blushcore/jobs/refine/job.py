@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-from blushcore.denoiser.finetuned import warning_for_particles
-from blushcore.devices import describe_device
+from blushcore.jobs.communicator import communicator
+from blushcore.jobs.expectation_maximisation.explain import why_changed
+from blushcore.jobs.expectation_maximisation.inputs import Inputs
+from blushcore.jobs.expectation_maximisation.model_updates import implausible_values
+from blushcore.jobs.expectation_maximisation.star_files import project_folder
+from blushcore.jobs.expectation_maximisation.telling import survey, told_before, warned
 from blushcore.jobs.refine import reports
-from blushcore.jobs.refine.communicator import communicator
 from blushcore.jobs.refine.continuing import state_of
-from blushcore.jobs.refine.explain import described, why_changed
 from blushcore.jobs.refine.loop import Refinement
-from blushcore.jobs.refine.model_updates import implausible_values
 from blushcore.jobs.refine.parameters import RefineParameters
-from blushcore.jobs.refine.preflight import Inputs, check_inputs, optics_groups, predicted_need
-from blushcore.jobs.refine.star_files import project_folder
+from blushcore.jobs.refine.preflight import check_inputs
 from blushcore.jobs.refine.state import RefineState
-from blushcore.protocol import (
-    Control,
-    Event,
-    Finished,
-    IterationDone,
-    Job,
-    JobState,
-    Message,
-    Progress,
-    Started,
-)
+from blushcore.protocol import Control, Event, Finished, IterationDone, Job, JobState, Message, Started
 
-if TYPE_CHECKING:
-    from collections.abc import Generator
-
-_GIB = 2**30
 WITHOUT_TRAILING = (
     "Without spectral trailing, what the network makes up beyond the resolution goes into the next references, "
     "and the resolution may be told too good. The run is marked."
@@ -62,8 +46,7 @@ def refine(params: RefineParameters, control: Control, state: JobState | None = 
         resumed_from_iteration=None if restored is None else restored.iteration,
     )
     yield from _told_before(inputs, params)
-    optics = optics_groups(inputs.table)
-    refinement = Refinement(inputs, optics, processes)
+    refinement = Refinement(inputs, processes)
     project = project_folder(inputs.table)
     if restored is None:
         if processes.rank == 0:
@@ -84,20 +67,16 @@ def refine(params: RefineParameters, control: Control, state: JobState | None = 
     while True:
         params = params.replace(**processes.share(control.take_changes()))
         done = yield from refinement.iterate(params, current, control)
-        description = described(done.plan.sampling, float(done.state.poses.significant.mean()))
-        after = dataclasses.replace(done.state, description=description)
+        after = done.state
         why = why_changed(
-            current.description, description, current.seconds_of_iteration, after.seconds_of_iteration
+            current.description, after.description, current.seconds_of_iteration, after.seconds_of_iteration
         )
         figures = reports.figures_of(done, refinement, why)
         if done.plan.is_last:
             yield IterationDone(iteration=after.iteration, figures=figures)
             if not current.course.has_converged:
-                yield Message(
-                    text=f"The refinement has not converged: it was ended after {after.iteration} iterations, "
-                    "as asked. More may give more.",
-                    level="warning",
-                )
+                ended = f"it was ended after {after.iteration} iterations, as asked. More may give more."
+                yield from warned([f"The refinement has not converged: {ended}"])
             yield Finished(
                 figures=reports.summary(after, figures),
                 artefacts=reports.final_artefacts(done, refinement, params, project),
@@ -110,8 +89,7 @@ def refine(params: RefineParameters, control: Control, state: JobState | None = 
             state=after.to_job_state(inputs.table, inputs.weights),
         )
         scales = tuple(half.group_scale for half in after.halves)
-        for text in implausible_values(after.poses.norm, scales, inputs.table.group_names):
-            yield Message(text=text, level="warning")
+        yield from warned(implausible_values(after.poses.norm, scales, inputs.table.group_names))
         current = after
         if processes.share(control.stop_after_iteration):
             yield Finished(outcome="stopped", figures=reports.summary(after, figures))
@@ -120,41 +98,12 @@ def refine(params: RefineParameters, control: Control, state: JobState | None = 
 
 def _told_before(inputs: Inputs, params: RefineParameters) -> Iterator[Event]:
     """Tell what the run will be like, and what is odd about its inputs."""
-    table, box = inputs.table, inputs.box
-    yield Message(
-        text=f"{len(table)} particles of {box} pixels of {inputs.voxel_size:.4g} Å, in halves of "
-        f"{int((table.half == 1).sum())} and {int((table.half == 2).sum())}; optics groups: "
-        f"{len(table.optics)}; groups of one scale: {len(table.group_names)}; symmetry {inputs.symmetry.name}."
-    )
-    need = predicted_need(params, box, inputs.voxel_size, inputs.device, len(table), inputs.reader.kept_bytes)
-    on_device = f", {need.device / _GIB:.1f} GiB on {inputs.device}" if need.device else ""
-    images = "images are kept in memory" if need.images else "images are read again in each iteration"
-    yield Message(
-        text=f"The largest iteration takes about {need.host / _GIB:.1f} GiB of memory{on_device} ({images}). "
-        f"It runs on {describe_device(inputs.device)}."
-    )
-    if inputs.weights is not None:
-        name, sha256 = inputs.weights.name, inputs.weights.sha256
-        yield Message(text=f"The prior is Blush with the weights {name} (sha256 {sha256[:12]}).")
-        if text := warning_for_particles(inputs.weights):
-            yield Message(text=text, level="warning")
+    half = inputs.table.half
+    halves = f", in halves of {int((half == 1).sum())} and {int((half == 2).sum())}"
+    yield from told_before(inputs, halves, "The largest iteration takes")
     if not params.spectral_trailing:
-        yield Message(text=WITHOUT_TRAILING, level="warning")
-    for text in inputs.warnings:
-        yield Message(text=text, level="warning")
-
-
-def survey(inputs: Inputs, control: Control) -> Generator[Event, None, None]:
-    """Look at every image once, so that one that cannot be used does not end the run later."""
-    rows = range(len(inputs.table))
-    step = max(256, len(rows) // 50)
-    for first in range(0, len(rows), step):
-        part = list(rows[first : first + step])
-        faults = inputs.reader.survey(part)
-        if len(faults.rows):
-            raise faults.error(inputs.table)
-        yield from control.obey()
-        yield Progress(stage="looking at the images", done=first + len(part), total=len(rows), unit="images")
+        yield from warned([WITHOUT_TRAILING])
+    yield from warned(inputs.warnings)
 
 
 JOB = Job(

@@ -8,49 +8,27 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
-import torch
 
-from blushcore.inference import (
-    Accuracy,
-    ExpectationSums,
-    ImageResults,
-    estimate_accuracy,
-    expectation,
-)
-from blushcore.jobs.refine.background import Background
-from blushcore.jobs.refine.communicator import Communicator, SingleProcess
-from blushcore.jobs.refine.comparing import compared
-from blushcore.jobs.refine.expectation_inputs import FileOrder, image_model, particles_of
-from blushcore.jobs.refine.first_noise import first_noise
+from blushcore.inference import Accuracy
+from blushcore.jobs.communicator import Communicator
+from blushcore.jobs.expectation_maximisation.expectation_inputs import image_model
+from blushcore.jobs.expectation_maximisation.explain import described
+from blushcore.jobs.expectation_maximisation.inputs import Inputs
+from blushcore.jobs.expectation_maximisation.model import ParticleModel
+from blushcore.jobs.expectation_maximisation.model_updates import updated_model
+from blushcore.jobs.expectation_maximisation.poses import Poses, pose_changes
+from blushcore.jobs.expectation_maximisation.search import shell_at
+from blushcore.jobs.expectation_maximisation.work import Found, Work
 from blushcore.jobs.refine.maximisation import Maps, maximise
-from blushcore.jobs.refine.model_updates import updated_model
 from blushcore.jobs.refine.parameters import RefineParameters
 from blushcore.jobs.refine.planning import Plan, decided, first_search, sampling_of_state
-from blushcore.jobs.refine.preflight import Inputs
-from blushcore.jobs.refine.priors import prior_of
-from blushcore.jobs.refine.schedule import (
-    Changes,
-    Course,
-    Outcome,
-    current_size,
-    learn,
-    shell_at,
-    with_resolution_unchanged,
-)
-from blushcore.jobs.refine.state import HALVES, HalfModel, Poses, RefineState
-from blushcore.optics import OpticsGroup
-from blushcore.poses import SymmetryGroup, euler_to_matrix, mean_axis_distance_deg
-from blushcore.protocol import Control, Event, Message, Progress
-from blushcore.reconstruction import Prior
-
-T = TypeVar("T")
-
-FIRST_OFFSET_SIGMA_ANGSTROM = 10.0
+from blushcore.jobs.refine.schedule import Course, Outcome, current_size, learn, with_resolution_unchanged
+from blushcore.jobs.refine.state import HALVES, RefineState
+from blushcore.protocol import Control, Event, Progress
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,19 +66,12 @@ class Refinement:
     ----------
     inputs
         Particles, images, reference.
-    optics
-        The optics groups of the table.
     communicator
         The processes that share the work.
     """
 
-    def __init__(
-        self, inputs: Inputs, optics: list[OpticsGroup], communicator: Communicator | None = None
-    ) -> None:
-        self.inputs, self.optics = inputs, optics
-        self.communicator = communicator or SingleProcess()
-        self.background = Background()
-        self._prior: Prior | None = None
+    def __init__(self, inputs: Inputs, communicator: Communicator | None = None) -> None:
+        self.inputs, self.work = inputs, Work(inputs, communicator)
         table = inputs.table
         self.rows = tuple(np.flatnonzero(table.half == half) for half in HALVES)
         groups = len(table.group_names)
@@ -109,25 +80,22 @@ class Refinement:
     def first_state(self, params: RefineParameters, control: Control) -> Generator[Event, None, RefineState]:
         """Return the state before the first iteration: the reference, and the noise of the images."""
         inputs = self.inputs
-        noise = yield from first_noise(
-            inputs.table,
-            inputs.reader,
-            self.optics,
-            diameter_angstrom=params.diameter,
-            seed=params.seed,
-            control=control,
-        )
-        model = HalfModel(
-            inputs.reference, noise, np.ones(len(inputs.table.group_names)), FIRST_OFFSET_SIGMA_ANGSTROM
-        )
+        noise = yield from self.work.first_noise(params, control)
         poses = Poses.of(inputs.table)
-        models = [dataclasses.replace(model, mean_norm=float(poses.norm[rows].mean())) for rows in self.rows]
+        first, second = (
+            ParticleModel(
+                inputs.references[0],
+                noise,
+                np.ones(len(inputs.table.group_names)),
+                mean_norm=float(poses.norm[rows].mean()),
+            )
+            for rows in self.rows
+        )
         course = Course(
             first_search(params, inputs.voxel_size),
             shell_at(params.initial_lowpass, inputs.box, inputs.voxel_size),
         )
-        ssnr = np.zeros(inputs.box // 2 + 1)
-        return RefineState(0, course, 0.0, (models[0], models[1]), poses, ssnr)
+        return RefineState(0, course, 0.0, (first, second), poses, np.zeros(inputs.box // 2 + 1))
 
     def iterate(
         self, params: RefineParameters, before: RefineState, control: Control
@@ -135,32 +103,24 @@ class Refinement:
         """Do one iteration."""
         plan, state = yield from self._decide(params, before, control)
         stages = {"deciding": plan.seconds}
-
         began = time.monotonic()
         first = yield from self._expect(params, plan, state, 1, control)
         second = yield from self._expect(params, plan, state, 2, control)
         stages["comparing"] = time.monotonic() - began
-
-        began = time.monotonic()
-        yield Progress(stage=f"iteration {plan.iteration}: reconstructing", done=0, total=0)
-        maps = yield from self._by_one(
+        maps = yield from self.work.reconstruct(
             lambda: maximise(
                 (first[0].slices, second[0].slices),
                 self.inputs,
                 params,
                 state.course,
-                self._loaded_prior(params),
+                self.work.prior(spectral_trailing=params.spectral_trailing, safeguards=params.safeguards),
                 is_last=plan.is_last,
                 low_pass_again=plan.sampling.first_iteration_cc,
             ),
-            control,
+            stages,
+            iteration=plan.iteration,
+            control=control,
         )
-        stages["reconstructing"] = time.monotonic() - began
-        if maps.denoising_seconds is not None:
-            stages["denoising"] = maps.denoising_seconds
-            stages["reconstructing"] -= maps.denoising_seconds
-        for text in maps.warnings:
-            yield Message(text=text, level="warning")
         after = self._learn(params, plan, before, state, [first, second], maps, stages)
         likelihoods = float(first[1].log_likelihood.sum()), float(second[1].log_likelihood.sum())
         return Iteration(plan, after, maps, likelihoods, stages, params.spectral_trailing)
@@ -175,56 +135,29 @@ class Refinement:
         accuracy = None
         if iteration > 1:
             yield Progress(stage=f"iteration {iteration}: how finely poses can be told", done=0, total=0)
-            accuracy = yield from self._by_one(lambda: self._accuracy(params, before), control)
+            accuracy = yield from self.work.by_one(lambda: self._accuracy(params, before), control)
         state = decided(params, before, accuracy, is_last=is_last)
         sampling = sampling_of_state(params, state, inputs, is_last=is_last, iteration=iteration)
         return Plan(iteration, is_last, sampling, accuracy, time.monotonic() - began), state
 
     def _expect(
         self, params: RefineParameters, plan: Plan, state: RefineState, half: int, control: Control
-    ) -> Generator[Event, None, tuple[ExpectationSums, ImageResults]]:
+    ) -> Generator[Event, None, Found]:
         """Compare the images of a half with its reference in all poses, and sum up by the posterior."""
-        inputs, model = self.inputs, state.halves[half - 1]
-        rank, size = self.communicator.rank, self.communicator.size
-        rows = self.rows[half - 1]
-        mine = rows[rank::size]
-        reference = torch.from_numpy(model.reference).to(inputs.device)
-        stream = expectation(
-            reference,
-            inputs.voxel_size,
-            particles_of(inputs.table, self.optics, state.poses, mine),
-            FileOrder(inputs.reader),
-            plan.sampling,
-            image_model(model, params, plan.sampling.orientations.direction_count),
-            padding=params.padding,
-            seed=params.seed + plan.iteration,
-        )
-        before = sum(len(self.rows[h - 1]) for h in HALVES if h < half)
+        model = state.halves[half - 1]
         return (
-            yield from compared(
-                stream,
-                count=len(rows),
-                before=before,
-                total=len(inputs.table),
+            yield from self.work.compare(
+                params,
+                plan.sampling,
+                state.poses,
+                model.reference,
+                image_model(model, params, plan.sampling.orientations.direction_count),
+                self.rows[half - 1],
                 iteration=plan.iteration,
-                background=self.background,
-                communicator=self.communicator,
+                before=sum(len(rows) for rows in self.rows[: half - 1]),
                 control=control,
             )
         )
-
-    def _loaded_prior(self, params: RefineParameters) -> Prior:
-        """Return the prior, made when it is first needed: a network is loaded once, where it computes."""
-        self._prior = self._prior or prior_of(params, self.inputs)
-        return self._prior
-
-    def _by_one(self, compute: Callable[[], T], control: Control) -> Generator[Event, None, T]:
-        """Return what process 0 computes."""
-
-        def shared() -> T:
-            return self.communicator.share(compute() if self.communicator.rank == 0 else None)  # type: ignore[return-value]
-
-        return (yield from self.background.run(shared, control))
 
     def _learn(
         self,
@@ -232,7 +165,7 @@ class Refinement:
         plan: Plan,
         before: RefineState,
         state: RefineState,
-        found: list[tuple[ExpectationSums, ImageResults]],
+        found: list[Found],
         maps: Maps,
         stages: dict[str, float],
     ) -> RefineState:
@@ -276,25 +209,12 @@ class Refinement:
             ssnr=maps.ssnr,
             seconds=before.seconds + spent,
             seconds_of_iteration=spent,
+            description=described(plan.sampling, poses),
         )
 
     def _accuracy(self, params: RefineParameters, state: RefineState) -> Accuracy:
         """Estimate how finely the poses of some particles of half 1 can be told."""
-        inputs, model = self.inputs, state.halves[0]
-        return estimate_accuracy(
-            torch.from_numpy(model.reference).to(inputs.device),
-            inputs.voxel_size,
-            current_size(state.course, inputs.box),
-            particles_of(inputs.table, self.optics, state.poses, self.rows[0]),
-            image_model(model, params, 0),
-            padding=params.padding,
-            seed=params.seed + state.iteration,
+        model, size = state.halves[0], current_size(state.course, self.inputs.box)
+        return self.work.accuracy(
+            params, model, model.reference, size, state.poses, self.rows[0], iteration=state.iteration
         )
-
-
-def pose_changes(before: Poses, after: Poses, symmetry: SymmetryGroup) -> Changes:
-    """Return how far the poses moved: the axes' mean angle to the nearest mate, and √(Σd²/2N) of offsets."""
-    rotations = [euler_to_matrix(torch.from_numpy(poses.angles_deg)) for poses in (after, before)]
-    angle = float(mean_axis_distance_deg(rotations[0], rotations[1], symmetry).mean())
-    squares = np.square(after.offsets_angstrom - before.offsets_angstrom).sum(1)
-    return Changes(angle, float(np.sqrt(squares.mean() / 2)))

@@ -12,31 +12,33 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from blushcore.jobs.refine.map_curves import MapCurves
+from blushcore.jobs.expectation_maximisation.inputs import Inputs
+from blushcore.jobs.expectation_maximisation.map_curves import MapCurves
+from blushcore.jobs.expectation_maximisation.references import (
+    Map,
+    as_array,
+    as_references,
+    before_prior,
+    curves_of,
+    denoising_seconds,
+    warnings_of,
+)
 from blushcore.jobs.refine.parameters import RefineParameters
-from blushcore.jobs.refine.preflight import Inputs
-from blushcore.jobs.refine.schedule import Course, joined_shell, shell_at
+from blushcore.jobs.refine.schedule import Course, joined_shell
 from blushcore.projection import SliceSums
 from blushcore.reconstruction import (
     HalfSums,
     Prior,
     Reconstruction,
-    Reference,
     Safeguards,
-    flatten_solvent,
     fsc,
     join_halves,
     mean_weight,
-    ssnr,
     symmetrise,
     tau2_from_fsc,
     unfiltered_map,
 )
-from blushcore.volumes import lowpass_at_shell
-
-Map = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,13 +114,13 @@ def maximise(
         cross-correlation.
     """
     first, second = (symmetrise(HalfSums.of(sums), inputs.symmetry) for sums in slices)
-    resolution = inputs.box * inputs.voxel_size / course.resolution_shell
+    resolution = inputs.size_angstrom / course.resolution_shell
     join_halves(
         first, second, joined_shell(params.low_resolution_join, resolution, inputs.box, inputs.voxel_size)
     )
     agreement = fsc(first, second)
     if is_last:
-        unfiltered = tuple(_array(unfiltered_map(half)) for half in (first, second))
+        unfiltered = tuple(as_array(unfiltered_map(half)) for half in (first, second))
         both = first.plus(second)
         del first, second
         reconstruction, curves = _reconstruction(both, agreement, inputs, params, half=None)
@@ -128,9 +130,9 @@ def maximise(
             curves.ssnr,
             (curves, curves),
             (),
-            joined=_array(final.map),
+            joined=as_array(final.map),
             unfiltered=unfiltered,
-            denoised=None if final.denoised is None else _array(final.denoised),
+            denoised=None if final.denoised is None else as_array(final.denoised),
             denoising_seconds=denoising_seconds([final]),
             warnings=final.warnings,
         )
@@ -139,29 +141,18 @@ def maximise(
         _reconstruction(first, agreement, inputs, params, half=1),
         _reconstruction(second, agreement, inputs, params, half=2),
     )
-    references = prior([reconstruction for reconstruction, _ in halves])
-    lowest = shell_at(params.initial_lowpass, inputs.box, inputs.voxel_size) if low_pass_again else None
-    maps = [
-        as_reference(
-            reference.map, inputs, params.diameter, flatten=params.flatten_solvent, low_pass_shell=lowest
-        )
-        for reference in references
-    ]
-    before = tuple(
-        None if reference.map_before is reference.map else _array(reference.map_before)
-        for reference in references
-    )
-    curves_of = (halves[0][1], halves[1][1])
+    made = prior([reconstruction for reconstruction, _ in halves])
+    first_curves, second_curves = (curves for _, curves in halves)
     return Maps(
         agreement,
-        curves_of[0].ssnr,
-        curves_of,
-        tuple(maps),
-        before,
-        cutoff_shell=references[0].cutoff_shell,
-        denoising_seconds=denoising_seconds(references),
-        safeguards=references[0].safeguards,
-        warnings=tuple(text for reference in references for text in reference.warnings),
+        first_curves.ssnr,
+        (first_curves, second_curves),
+        as_references(made, inputs, params, low_pass_again=low_pass_again),
+        tuple(before_prior(reference) for reference in made),
+        cutoff_shell=made[0].cutoff_shell,
+        denoising_seconds=denoising_seconds(made),
+        safeguards=made[0].safeguards,
+        warnings=warnings_of(made),
     )
 
 
@@ -190,55 +181,4 @@ def _reconstruction(
         half=half,
         is_last=half is None,
     )
-    each = params.padding**3 * weight
-    sigma2 = np.divide(1.0, each, out=np.zeros_like(each), where=each > 0)
-    curves = MapCurves(
-        agreement, ssnr(tau2, weight, padding=params.padding), tau2, sigma2, coverage(sums, tau2)
-    )
-    return reconstruction, curves
-
-
-def coverage(sums: HalfSums, tau2: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the share of each shell's components in which the data outweighs the prior: p³Wτ² ≥ 1."""
-    grid = sums.grid
-    last = grid.last_shell + 1
-    least = np.divide(1.0, grid.padding**3 * tau2, out=np.full_like(tau2, np.inf), where=tau2 > 0)
-    threshold = torch.full((last + 1,), np.inf, dtype=torch.float32)
-    threshold[:last] = torch.from_numpy(least[:last])
-    threshold = threshold.to(sums.weight.device)
-    seen = torch.zeros(last + 1, dtype=torch.float64)
-    count = torch.zeros(last + 1, dtype=torch.float64)
-    for planes in grid.plane_blocks():
-        shell = grid.shells(planes, sums.weight.device).clamp_(max=last)
-        has = (sums.weight[planes] >= threshold[shell]).double().flatten()
-        seen += torch.bincount(shell.flatten(), has, minlength=last + 1).cpu()
-        count += torch.bincount(shell.flatten(), minlength=last + 1).cpu()
-    share = np.zeros(len(tau2))
-    share[:last] = (seen / count.clamp(min=1))[:last].numpy()
-    return share
-
-
-def as_reference(
-    volume: Tensor, inputs: Inputs, diameter_angstrom: float, *, flatten: bool, low_pass_shell: int | None
-) -> Map:
-    """Return a prior's map as the next iteration's reference: low-passed if asked to, its solvent flattened."""
-    if low_pass_shell is not None:
-        volume = lowpass_at_shell(volume, low_pass_shell)
-    if flatten:
-        mask = None if inputs.mask is None else torch.from_numpy(inputs.mask).to(volume.device)
-        volume = flatten_solvent(
-            volume, voxel_size=inputs.voxel_size, diameter_angstrom=diameter_angstrom, mask=mask
-        )
-    return _array(volume)
-
-
-def denoising_seconds(references: list[Reference]) -> float | None:
-    """Return what the denoiser took for all references; None if there was none."""
-    taken = [reference.diagnostics.get("denoising_seconds") for reference in references]
-    known = [seconds for seconds in taken if seconds is not None]
-    return sum(known) if known else None
-
-
-def _array(volume: Tensor) -> Map:
-    values: Map = volume.cpu().numpy().astype(np.float32, copy=False)
-    return values
+    return reconstruction, curves_of(sums, weight, agreement, tau2, padding=params.padding)

@@ -9,18 +9,12 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-import numpy as np
-
 from blushcore.inference import Accuracy, Sampling
-from blushcore.jobs.refine.expectation_inputs import sampling_of
-from blushcore.jobs.refine.parameters import (
-    DEFAULT_OFFSET_RANGE_PX,
-    DEFAULT_OFFSET_STEP_PX,
-    RefineParameters,
-    SearchChoices,
-)
-from blushcore.jobs.refine.preflight import Inputs
-from blushcore.jobs.refine.schedule import Search, coarse_size, current_size, perturbation, refine_search
+from blushcore.jobs.expectation_maximisation.expectation_inputs import sampling_of
+from blushcore.jobs.expectation_maximisation.inputs import Inputs
+from blushcore.jobs.expectation_maximisation.search import Search, given_search, next_perturbation
+from blushcore.jobs.refine.parameters import RefineParameters
+from blushcore.jobs.refine.schedule import current_size, refine_search
 from blushcore.jobs.refine.state import RefineState
 
 
@@ -62,8 +56,7 @@ def decided(
     if course.search != before.course.search:
         first, second = (dataclasses.replace(half, direction_prior=None) for half in halves)
         halves = first, second
-    draw = np.random.default_rng((params.seed, before.iteration + 1)).random()
-    moved = perturbation(before.perturbation, draw)
+    moved = next_perturbation(before.perturbation, params.seed, before.iteration + 1)
     return dataclasses.replace(before, course=course, perturbation=moved, halves=halves)
 
 
@@ -71,17 +64,13 @@ def sampling_of_state(
     params: RefineParameters, state: RefineState, inputs: Inputs, *, is_last: bool, iteration: int
 ) -> Sampling:
     """Return the grids of an iteration, and the image sizes to compare at: the whole box at last."""
-    box, voxel_size, search = inputs.box, inputs.voxel_size, state.course.search
-    current = box if is_last else current_size(state.course, box)
     return sampling_of(
-        search,
-        inputs.symmetry,
-        state.perturbation,
-        voxel_size,
-        current_size=current,
-        coarse_size=coarse_size(search, current, box, voxel_size, params.diameter),
-        first_iteration_cc=params.first_iteration_cc and iteration == 1,
-        adaptive_fraction=params.adaptive_fraction,
+        params,
+        inputs,
+        state.course.search,
+        perturbation=state.perturbation,
+        current_size=inputs.box if is_last else current_size(state.course, inputs.box),
+        iteration=iteration,
     )
 
 
@@ -89,10 +78,3 @@ def first_search(params: RefineParameters, voxel_size: float) -> Search:
     """Return the search of the first iteration."""
     is_local = params.healpix_order >= params.local_from_order
     return given_search(params, voxel_size, is_local=is_local)
-
-
-def given_search(params: SearchChoices, voxel_size: float, *, is_local: bool) -> Search:
-    """Return the search that was asked for, by default over 5 pixels by 2."""
-    reach = params.offset_range or DEFAULT_OFFSET_RANGE_PX * voxel_size
-    step = params.offset_step or DEFAULT_OFFSET_STEP_PX * voxel_size
-    return Search(params.healpix_order, reach, min(step, reach), is_local=is_local)

@@ -9,22 +9,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blushcore.denoiser.provenance import denoised_label
-from blushcore.jobs.refine.expectation_inputs import poses_searched
+from blushcore.jobs.expectation_maximisation.figures import prior_figures, searched_figures
+from blushcore.jobs.expectation_maximisation.map_curves import Grid
+from blushcore.jobs.expectation_maximisation.model_star import ModelMap, model_blocks
+from blushcore.jobs.expectation_maximisation.outputs import (
+    ParticleFile,
+    history_map,
+    iteration_prefix,
+    map_file,
+)
+from blushcore.jobs.expectation_maximisation.settings_star import sampling_blocks
+from blushcore.jobs.expectation_maximisation.star_files import UNKNOWN, Blocks, StarFile, data_columns
 from blushcore.jobs.refine.loop import Iteration, Refinement
-from blushcore.jobs.refine.map_curves import Grid
-from blushcore.jobs.refine.model_star import model_blocks
-from blushcore.jobs.refine.outputs import ParticleFile, history_map, iteration_prefix, map_file
+from blushcore.jobs.refine.optimiser_star import optimiser_blocks
 from blushcore.jobs.refine.parameters import RefineParameters
-from blushcore.jobs.refine.settings_star import optimiser_blocks, sampling_blocks
-from blushcore.jobs.refine.star_files import Blocks, StarFile, data_columns
 from blushcore.jobs.refine.state import HALVES, RefineState
 from blushcore.protocol import Artefact
 from blushcore.shells import HALF_MAP_THRESHOLD, resolution
 
 _FSC_DECIMALS = 4
-_UNTOLD = 999.0
-"""RELION's word for what is not known."""
 
 
 def figures_of(done: Iteration, refinement: Refinement, why: str) -> dict[str, Any]:
@@ -33,24 +36,14 @@ def figures_of(done: Iteration, refinement: Refinement, why: str) -> dict[str, A
     ``resolution_angstrom`` is where the halves' FSC falls below 0.143, without a mask; the decisions go by
     ``resolution_in_use_angstrom``, where the map's signal-to-noise ratio falls to 1.
     """
-    plan, state, box = done.plan, done.state, refinement.inputs.box
-    sampling, course, size = plan.sampling, state.course, box * refinement.inputs.voxel_size
+    plan, state, inputs = done.plan, done.state, refinement.inputs
+    course, accuracy, size = state.course, plan.accuracy, inputs.size_angstrom
     by_fsc = resolution(done.maps.fsc, size, HALF_MAP_THRESHOLD)
-    accuracy, search = plan.accuracy, course.search
     figures = {
         "resolution_angstrom": by_fsc.angstrom,
         "resolution_in_use_angstrom": size / course.resolution_shell,
         "is_last": plan.is_last,
-        "current_size": sampling.current_size,
-        "coarse_size": sampling.coarse_size,
-        "healpix_order": search.healpix_order,
-        "angular_step_deg": search.step_deg,
-        "fine_angular_step_deg": search.fine_step_deg,
-        "local_search": search.is_local,
-        "offset_range_angstrom": search.offset_range_angstrom,
-        "offset_step_angstrom": search.offset_step_angstrom,
-        "poses_per_image": poses_searched(sampling),
-        "significant_poses": float(state.poses.significant.mean()),
+        **searched_figures(course.search, plan.sampling, state.poses),
         "accuracy_angle_deg": accuracy.angle_deg if accuracy else math.nan,
         "accuracy_offset_angstrom": accuracy.offset_angstrom if accuracy else math.nan,
         "change_angle_deg": course.changes.angle_deg,
@@ -64,8 +57,8 @@ def figures_of(done: Iteration, refinement: Refinement, why: str) -> dict[str, A
         "seconds_in_all": round(state.seconds, 2),
         "stage_seconds": {name: round(seconds, 2) for name, seconds in done.stages.items()},
         "fsc": [round(float(value), _FSC_DECIMALS) for value in done.maps.fsc],
-        "box": box,
-        "voxel_size_angstrom": refinement.inputs.voxel_size,
+        "box": inputs.box,
+        "voxel_size_angstrom": inputs.voxel_size,
     }
     if why:
         figures["why"] = why
@@ -78,12 +71,10 @@ def _of_denoiser(done: Iteration, refinement: Refinement) -> dict[str, Any]:
     if inputs.weights is None:
         return {}
     return {
-        "prior": "blush",
-        "weights": inputs.weights.name,
-        "weights_sha256": inputs.weights.sha256,
+        **prior_figures(inputs),
         "spectral_trailing": done.spectral_trailing,
         "cutoff_shell": cutoff,
-        "cutoff_angstrom": None if cutoff is None else inputs.box * inputs.voxel_size / cutoff,
+        "cutoff_angstrom": None if cutoff is None else inputs.size_angstrom / cutoff,
         **_of_safeguards(done),
     }
 
@@ -145,7 +136,7 @@ def iteration_artefacts(
                 inputs.voxel_size,
                 size,
                 params.keep,
-                _label(refinement),
+                inputs.denoised_label,
             )
         )
         if unfiltered is not None:
@@ -163,11 +154,9 @@ def iteration_artefacts(
     stars["sampling"] = _sampling(done, params)
     stars["optimiser"] = optimiser_blocks(
         params,
-        plan.iteration,
+        plan,
         state.course,
-        plan.accuracy,
-        coarse_size=plan.sampling.coarse_size,
-        box_resolution=inputs.box * inputs.voxel_size,
+        box_resolution=inputs.size_angstrom,
         prefix=prefix,
     )
     files = [StarFile(role, f"{prefix}_{role}.star", blocks, project) for role, blocks in stars.items()]
@@ -188,7 +177,7 @@ def final_artefacts(
     model = _model(done, refinement, params, 0, "run_class001.mrc")
     denoised: list[Artefact] = []
     if maps.denoised is not None:
-        name, label = "run_class001_denoised.mrc", _label(refinement)
+        name, label = "run_class001_denoised.mrc", inputs.denoised_label
         denoised.append(map_file("denoised", name, maps.denoised, inputs.voxel_size, label))
     return (
         map_file("map", "run_class001.mrc", maps.joined, inputs.voxel_size),
@@ -200,34 +189,28 @@ def final_artefacts(
     )
 
 
-def _label(refinement: Refinement) -> str | None:
-    """Return what stands in the header of a map that the denoiser made."""
-    weights = refinement.inputs.weights
-    return None if weights is None else denoised_label(weights.name, weights.sha256)
-
-
 def _sampling(done: Iteration, params: RefineParameters) -> Blocks:
-    directions = done.plan.sampling.orientations.directions_deg.numpy()
-    return sampling_blocks(params, done.state.course.search, done.state.perturbation, directions)
+    state = done.state
+    return sampling_blocks(params, state.course.search, done.plan.sampling, state.perturbation)
 
 
 def _model(
     done: Iteration, refinement: Refinement, params: RefineParameters, half: int, reference_name: str
 ) -> Blocks:
     """Return the model of half 1 or 2; 0: of both, whose image model is that of half 1."""
-    inputs, which = refinement.inputs, max(half - 1, 0)
-    likelihoods = done.log_likelihood
+    inputs, course, which = refinement.inputs, done.state.course, max(half - 1, 0)
+    reference = ModelMap(reference_name, done.maps.curves[which], course.resolution_shell, done.plan.accuracy)
     blocks = model_blocks(
-        params=params,
-        table=inputs.table,
-        grid=Grid(inputs.box, inputs.voxel_size, done.plan.sampling.current_size),
-        course=done.state.course,
-        model=done.state.halves[which],
-        curves=done.maps.curves[which],
-        accuracy=done.plan.accuracy,
-        log_likelihood=likelihoods[half - 1] if half else sum(likelihoods),
-        reference_name=reference_name,
-        halves=(half,) if half else HALVES,
+        params,
+        inputs.table,
+        done.state.halves[which],
+        [reference],
+        Grid(inputs.box, inputs.voxel_size, done.plan.sampling.current_size),
+        members=np.isin(inputs.table.half, (half,) if half else HALVES),
+        resolution_shell=course.resolution_shell,
+        local_sigma_deg=course.search.sigma_deg,
+        log_likelihood=done.log_likelihood[half - 1] if half else sum(done.log_likelihood),
+        mean_p_max=course.mean_p_max,
     )
     return blocks | _safeguard_blocks(done)
 
@@ -248,7 +231,7 @@ def _safeguard_blocks(done: Iteration) -> Blocks:
     shells = {"rlnSpectralIndex": np.arange(len(found.crossed.raw))}
     return {
         "blush_class_1": pd.DataFrame(
-            shells | {name: np.nan_to_num(c, nan=_UNTOLD) for name, c in curves.items()}
+            shells | {name: np.nan_to_num(c, nan=UNKNOWN) for name, c in curves.items()}
         )
     }
 

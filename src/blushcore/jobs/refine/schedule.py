@@ -1,8 +1,7 @@
 """What the next iteration does: how fine, how far, up to which shell, and when it is enough.
 
 Pure decisions from the figures of the iterations so far; RELION's auto-refinement is the model (Scheres 2012,
-J Struct Biol 180:519; its program's behaviour was measured where papers say nothing). Shells are those of the
-box: shell s has the resolution box · voxel size / s.
+J Struct Biol 180:519; its program's behaviour was measured where papers say nothing).
 """
 
 from __future__ import annotations
@@ -14,9 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blushcore.inference.accuracy import Accuracy
+from blushcore.jobs.expectation_maximisation.poses import Changes
+from blushcore.jobs.expectation_maximisation.search import (
+    FIRST_INCREMENT_SHELLS,
+    Search,
+    first_shell_below,
+    resolution_shell,
+)
 
-SMALLEST_RESOLUTION_SHELL = 5
-FIRST_INCREMENT_SHELLS = 10
 ENOUGH_P_MAX = 0.1
 HIGH_FSC = 0.2
 LARGEST_OFFSET_STEP_ANGSTROM = 1.5
@@ -27,57 +31,6 @@ _SMALL_CHANGE_STEPS = 0.4
 _STEADY = 1.03
 _STEPS_WITHIN_ACCURACY = 0.75
 _MANY_STEPS = 4.0
-
-
-@dataclass(frozen=True)
-class Search:
-    """How poses are searched: a HEALPix grid and offsets on a disc, both halved once where it matters.
-
-    Attributes
-    ----------
-    healpix_order
-        Of the coarse grid.
-    offset_range_angstrom
-        Radius of the disc about the last offset.
-    offset_step_angstrom
-        Coarse step on it.
-    is_local
-        Whether orientations are searched about the last one only.
-    """
-
-    healpix_order: int
-    offset_range_angstrom: float
-    offset_step_angstrom: float
-    is_local: bool
-
-    @property
-    def step_deg(self) -> float:
-        """Coarse angular step."""
-        return angular_step_deg(self.healpix_order)
-
-    @property
-    def fine_step_deg(self) -> float:
-        """Angular step of the second pass."""
-        return self.step_deg / 2
-
-    @property
-    def fine_offset_step_angstrom(self) -> float:
-        """Offset step of the second pass."""
-        return self.offset_step_angstrom / 2
-
-    @property
-    def sigma_deg(self) -> float | None:
-        """Standard deviation of the prior of local searches: two fine steps. None if the search is global."""
-        return 2 * self.fine_step_deg if self.is_local else None
-
-
-@dataclass(frozen=True)
-class Changes:
-    """How far poses moved in an iteration: mean angle over particles, and √(Σd²/2N) of their offsets."""
-
-    angle_deg: float
-    offset_angstrom: float
-
 
 UNKNOWN_CHANGES = Changes(math.inf, math.inf)
 
@@ -148,29 +101,6 @@ class Outcome:
     mean_p_max: float
 
 
-def angular_step_deg(healpix_order: int) -> float:
-    """Return the step of a HEALPix grid in degrees, that of the in-plane angle too: 360 / (6 · 2^order)."""
-    return 60.0 / (1 << healpix_order)
-
-
-def shell_at(resolution_angstrom: float, box: int, voxel_size: float) -> int:
-    """Return the shell nearest to a resolution."""
-    return math.floor(box * voxel_size / resolution_angstrom + 0.5)
-
-
-def first_shell_below(curve: NDArray[np.float64], threshold: float) -> int | None:
-    """Return the first shell from 1 on in which `curve` is below `threshold`."""
-    below = np.flatnonzero(curve[1:] < threshold)
-    return int(below[0]) + 1 if below.size else None
-
-
-def resolution_shell(ssnr: NDArray[np.float64], current_size: int) -> int:
-    """Return the last shell before the signal-to-noise ratio first falls below 1, at least 5."""
-    crossing = first_shell_below(ssnr[: current_size // 2 + 1], 1.0)
-    shell = current_size // 2 if crossing is None else crossing - 1
-    return max(SMALLEST_RESOLUTION_SHELL, shell)
-
-
 def current_size(course: Course, box: int) -> int:
     """Return the image size in pixels up to which the next iteration compares: twice its last shell."""
     rises = course.mean_p_max > ENOUGH_P_MAX and course.high_fsc_at_limit
@@ -178,32 +108,9 @@ def current_size(course: Course, box: int) -> int:
     return min(2 * (course.resolution_shell + more), box)
 
 
-def coarse_size(search: Search, current: int, box: int, voxel_size: float, diameter_angstrom: float) -> int:
-    """Return the image size that the coarse pass needs: an angular step moves the rim by one resolution.
-
-    With a margin of a fifth: 2⌈1.2 · box · voxel size · 360 / (step · π · diameter)⌉, at most `current`.
-    """
-    rim = math.pi * diameter_angstrom * search.step_deg / 360
-    return min(current, 2 * math.ceil(1.2 * box * voxel_size / rim))
-
-
 def joined_shell(join_angstrom: float, resolution_angstrom: float, box: int, voxel_size: float) -> int:
     """Return the last shell in which the halves are averaged, so that they keep one frame."""
     return math.floor(box * voxel_size / max(join_angstrom, resolution_angstrom) + 1e-9)
-
-
-def perturbation(previous: float, draw: float) -> float:
-    """Return the grid's next random displacement in steps, within ±½: at least a quarter from the last.
-
-    Parameters
-    ----------
-    previous
-        The last one; 0 at first.
-    draw
-        Uniform in [0, 1).
-    """
-    moved = previous + 0.25 + 0.25 * draw
-    return moved - 1.0 if moved > 0.5 else moved
 
 
 def learn(course: Course, outcome: Outcome, current: int, box: int, voxel_size: float) -> Course:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from blushcore.jobs.refine.communicator import communicator
+from blushcore.jobs.communicator import communicator
 from blushcore.jobs.train.parameters import TrainParameters
 from blushcore.jobs.train.session import Training
 from blushcore.jobs.train.sources import check_inputs

@@ -8,7 +8,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from blushcore.jobs.refine.communicator import Communicator
+from blushcore.jobs.communicator import Communicator
 from blushcore.protocol import BlushError
 
 

@@ -16,7 +16,7 @@ from torch.utils.data import default_collate
 from blushcore.denoiser.finetuned import RECORD, data_sets_of
 from blushcore.denoiser.weights import WeightsInfo, find_weights, load_network, weights_bytes
 from blushcore.devices import resolve_device, use_reduced_precision
-from blushcore.jobs.refine.communicator import Communicator
+from blushcore.jobs.communicator import Communicator
 from blushcore.jobs.train.examples import WeightsFile, example_slices
 from blushcore.jobs.train.parameters import TrainParameters
 from blushcore.jobs.train.processes import gradient_averaging, mean_over, own_share

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from blushcore.jobs.refine.background import Background
+from blushcore.jobs.expectation_maximisation.background import Background
 from blushcore.protocol import Acknowledged, Command, Control, Stopped
 
 

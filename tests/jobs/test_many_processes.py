@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from blushcore.devices.processes import is_follower, started_by_torchrun
-from blushcore.jobs.refine.communicator import SingleProcess, communicator
+from blushcore.jobs.communicator import SingleProcess, communicator
 from blushcore.jobs.refine.job import JOB
 from blushcore.particles import read_particles
 from blushcore.runs import read_run, run_job

@@ -1,4 +1,4 @@
-"""What the sums of an E-step say about the images of a half: noise, norms, scales, offsets, directions.
+"""What the sums of an E-step say about images: noise, norms, scales, offsets, directions.
 
 The M-step's simple parts (Scheres 2012, J Struct Biol 180:519, eqs. 6–8), each a closed form.
 """
@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from blushcore.inference import ExpectationSums
-from blushcore.jobs.refine.state import HalfModel
+from blushcore.jobs.expectation_maximisation.model import ParticleModel
 
 SMALLEST_OFFSET_SIGMA_ANGSTROM = 2.0
 SSNR_FOR_SCALE = 3.0
@@ -22,7 +22,7 @@ IMPLAUSIBLE_SCALE = (0.3, 3.0)
 
 
 def updated_model(
-    model: HalfModel,
+    model: ParticleModel,
     sums: ExpectationSums,
     *,
     ssnr: NDArray[np.float64],
@@ -30,8 +30,8 @@ def updated_model(
     is_global: bool,
     only_poses: bool,
     scale_correction: bool,
-) -> HalfModel:
-    """Return the model of a half after an E-step, its reference and mean norm as before.
+) -> ParticleModel:
+    """Return the model after an E-step, its reference and mean norm as before.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def updated_model(
     ssnr
         Signal-to-noise ratio of the reference in each shell.
     group_sizes
-        Particles of this half in each scale group.
+        Particles of the model in each scale group.
     is_global
         Whether all directions were searched, so that their shares mean something.
     only_poses

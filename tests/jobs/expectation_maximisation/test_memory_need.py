@@ -13,8 +13,13 @@ import pytest
 import torch
 
 from blushcore.devices import Memory
-from blushcore.jobs.refine import memory_need
-from blushcore.jobs.refine.memory_need import Need, check_memory, reconstruction_bytes, search_bytes
+from blushcore.jobs.expectation_maximisation import memory_need
+from blushcore.jobs.expectation_maximisation.memory_need import (
+    Need,
+    check_memory,
+    reconstruction_bytes,
+    search_bytes,
+)
 from blushcore.jobs.refine.parameters import RefineParameters
 from blushcore.jobs.refine.preflight import predicted_need
 from blushcore.projection import SliceSums, slices_bytes, sums_bytes

@@ -1,4 +1,4 @@
-"""From the state of a refinement to what the E-step is asked."""
+"""From the state of a job to what the E-step is asked."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from blushcore.inference import ImageModel, LocalSearch, Particles, Sampling
-from blushcore.jobs.refine.parameters import SearchChoices
-from blushcore.jobs.refine.schedule import Search
-from blushcore.jobs.refine.state import HalfModel, Poses
+from blushcore.jobs.expectation_maximisation.inputs import Inputs
+from blushcore.jobs.expectation_maximisation.model import ParticleModel
+from blushcore.jobs.expectation_maximisation.parameters import SearchParameters
+from blushcore.jobs.expectation_maximisation.poses import Poses
+from blushcore.jobs.expectation_maximisation.search import Search, coarse_size
 from blushcore.optics import CtfParameters, OpticsGroup
 from blushcore.particles import ImageReader, ParticleTable
-from blushcore.poses import OffsetGrid, OrientationGrid, SymmetryGroup
+from blushcore.poses import OffsetGrid, OrientationGrid
 
 _LEAST_SHARE = 1e-6
 """Of the mean share: a direction that nobody had is unlikely, not impossible."""
@@ -57,8 +59,8 @@ def ctf_parameters(table: ParticleTable, rows: NDArray[np.int64]) -> CtfParamete
     return CtfParameters(*(torch.from_numpy(column[rows]) for column in table.ctf))
 
 
-def image_model(model: HalfModel, params: SearchChoices, directions: int) -> ImageModel:
-    """Return what images of a half are taken to be; `directions` is how many the grid has, in all classes."""
+def image_model(model: ParticleModel, params: SearchParameters, directions: int) -> ImageModel:
+    """Return what images are taken to be; `directions` is how many the grid has, in all classes."""
     log_direction = None
     if model.direction_prior is not None and len(model.direction_prior) == directions:
         share = torch.from_numpy(model.direction_prior)
@@ -75,33 +77,50 @@ def image_model(model: HalfModel, params: SearchChoices, directions: int) -> Ima
 
 
 def sampling_of(
+    params: SearchParameters,
+    inputs: Inputs,
     search: Search,
-    symmetry: SymmetryGroup,
-    perturbation: float,
-    voxel_size: float,
     *,
+    perturbation: float,
     current_size: int,
-    coarse_size: int,
-    first_iteration_cc: bool,
-    adaptive_fraction: float,
+    iteration: int,
 ) -> Sampling:
-    """Return the grids of an iteration."""
-    sigma = search.sigma_deg
+    """Return the grids of an iteration, and the image sizes to compare at.
+
+    Parameters
+    ----------
+    params, inputs
+        Diameter, symmetry and grid of the particles; what of the posterior is kept.
+    search
+        How poses are searched.
+    perturbation
+        Of the grids, in steps.
+    current_size
+        Image size in pixels.
+    iteration
+        From 1: the first may be by cross-correlation.
+    """
+    sigma, voxel_size = search.sigma_deg, inputs.voxel_size
     return Sampling(
-        orientations=OrientationGrid(search.healpix_order, symmetry, perturbation),
+        orientations=OrientationGrid(search.healpix_order, inputs.symmetry, perturbation),
         offsets=OffsetGrid(
             search.offset_range_angstrom / voxel_size, search.offset_step_angstrom / voxel_size, perturbation
         ),
         current_size=current_size,
-        coarse_size=coarse_size,
+        coarse_size=coarse_size(search, current_size, inputs.box, voxel_size, params.diameter),
         local=None if sigma is None else LocalSearch(sigma, sigma),
-        first_iteration_cc=first_iteration_cc,
-        adaptive_fraction=adaptive_fraction,
+        first_iteration_cc=params.first_iteration_cc and iteration == 1,
+        adaptive_fraction=params.adaptive_fraction,
     )
 
 
 def poses_searched(sampling: Sampling) -> int:
     """Return how many coarse poses each image is compared with; about, where searches are local."""
+    match sampling.keeps:
+        case "pose":
+            return 1
+        case "orientation":
+            return len(sampling.offsets.children())
     grid, offsets = sampling.orientations, len(sampling.offsets.coarse())
     if sampling.local is None:
         return grid.count * offsets

@@ -17,8 +17,8 @@ from blushcore.denoiser.denoiser import BYTES_PER_BLOCK
 from blushcore.denoiser.network import VOXEL_SIZE_ANGSTROM
 from blushcore.devices import describe_device, host_memory
 from blushcore.inference import MemoryPlan
-from blushcore.jobs.refine.parameters import SamplingChoices, SearchChoices
-from blushcore.jobs.refine.schedule import Search, angular_step_deg, coarse_size
+from blushcore.jobs.expectation_maximisation.parameters import SearchParameters
+from blushcore.jobs.expectation_maximisation.search import Search, angular_step_deg, coarse_size
 from blushcore.poses import SymmetryGroup
 from blushcore.projection import slices_bytes, sums_bytes
 from blushcore.protocol import BlushError
@@ -63,7 +63,7 @@ class Need:
 
 
 def need_of(
-    params: SamplingChoices,
+    params: SearchParameters,
     box: int,
     voxel_size: float,
     device: torch.device,
@@ -122,7 +122,7 @@ def search_bytes(box: int, images: int, device: torch.device, *, is_global: bool
     return tile * _BYTES_A_PIXEL * box**2 + slices + tables * products
 
 
-def dense_bytes(params: SamplingChoices, box: int, voxel_size: float, order: int, references: int) -> int:
+def dense_bytes(params: SearchParameters, box: int, voxel_size: float, order: int, references: int) -> int:
     """Return what the slices take that a global search makes once and keeps."""
     step = angular_step_deg(order)
     search = Search(order, 1.0, 1.0, is_local=False)
@@ -138,7 +138,7 @@ def reconstruction_bytes(box: int, padding: int) -> int:
     return sums_bytes(box, box, padding) + _BLOCKS_AT_ONCE * block
 
 
-def denoising_bytes(params: SearchChoices, box: int, voxel_size: float) -> int:
+def denoising_bytes(params: SearchParameters, box: int, voxel_size: float) -> int:
     """Return what the denoiser takes, volumes and network; nothing where the prior is none."""
     if params.prior != "blush":
         return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from blushcore.jobs.refine.map_curves import overall_coverage
+from blushcore.jobs.expectation_maximisation.map_curves import overall_coverage
 
 # rlnFourierCompleteness and, of the class, rlnOverallFourierCompleteness, as relion_refine 3.1.3 wrote them for
 # two of its classifications (the second without alignment); the shell is that of rlnEstimatedResolution.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from blushcore.jobs.refine.state import Poses
+from blushcore.jobs.expectation_maximisation.poses import Poses
 from blushcore.particles import ParticleTable
 from blushcore.particles.star_text import write_star
 

@@ -1,98 +1,138 @@
-"""The blocks of a ``_model.star``: a half's map, shell by shell, and what its images are taken to be.
+"""The blocks of a ``_model.star``: its maps, shell by shell, and what its images are taken to be.
 
-Noise spectra stand by optics group, as RELION 4 has them.
+In the columns of RELION's Refine3D and Class3D. Noise spectra stand by optics group, as RELION 4 has them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from blushcore.inference import Accuracy
-from blushcore.jobs.refine.map_curves import Grid, MapCurves, overall_coverage
-from blushcore.jobs.refine.parameters import RefineParameters
-from blushcore.jobs.refine.schedule import Course
-from blushcore.jobs.refine.star_files import UNKNOWN, Blocks, InRun
-from blushcore.jobs.refine.state import HalfModel
+from blushcore.jobs.expectation_maximisation.map_curves import Grid, MapCurves, overall_coverage
+from blushcore.jobs.expectation_maximisation.model import ParticleModel
+from blushcore.jobs.expectation_maximisation.parameters import SearchParameters
+from blushcore.jobs.expectation_maximisation.settings_star import angle_of, offset_of
+from blushcore.jobs.expectation_maximisation.star_files import UNKNOWN, Blocks, InRun
 from blushcore.particles import ParticleTable
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
+@dataclass(frozen=True, eq=False)
+class ModelMap:
+    """What a ``_model.star`` says of one of its maps.
+
+    Attributes
+    ----------
+    name
+        Of its file in the run directory.
+    curves
+        What is known of it in each shell.
+    resolution_shell
+        Where its signal-to-noise ratio falls to 1; 0 of a map that nothing is known of.
+    accuracy
+        Of poses against it; None where it was not estimated.
+    share
+        Of the particles.
+    """
+
+    name: str
+    curves: MapCurves
+    resolution_shell: int
+    accuracy: Accuracy | None
+    share: float = 1.0
+
+
 def model_blocks(
-    *,
-    params: RefineParameters,
+    params: SearchParameters,
     table: ParticleTable,
+    model: ParticleModel,
+    maps: Sequence[ModelMap],
     grid: Grid,
-    course: Course,
-    model: HalfModel,
-    curves: MapCurves,
-    accuracy: Accuracy | None,
+    *,
+    members: NDArray[np.bool_],
+    resolution_shell: int,
+    local_sigma_deg: float | None,
     log_likelihood: float,
-    reference_name: str,
-    halves: tuple[int, ...],
+    mean_p_max: float,
 ) -> Blocks:
     """Return the blocks of a ``_model.star``.
 
     Parameters
     ----------
-    halves
-        Whose particles the model is of: 1, 2 or both.
-    reference_name
-        Name of the map in the run directory.
+    params
+        T and padding.
+    table, members
+        All particles, and which of them the model is of, ``(N,)``.
+    model, maps, grid
+        The model, its maps, and where they lie.
+    resolution_shell
+        Of the best map.
+    local_sigma_deg
+        Standard deviation of the prior of local searches; None where they were global.
+    log_likelihood, mean_p_max
+        What the E-step found.
     """
     import pandas as pd
 
     size = grid.box * grid.voxel_size
-    sigma = course.search.sigma_deg or 0.0
+    sigma = local_sigma_deg or 0.0
     blocks: Blocks = {
         "model_general": {
             "rlnReferenceDimensionality": 3,
             "rlnDataDimensionality": 2,
             "rlnOriginalImageSize": grid.box,
-            "rlnCurrentResolution": size / course.resolution_shell,
+            "rlnCurrentResolution": size / max(1, resolution_shell),
             "rlnCurrentImageSize": grid.current_size,
             "rlnPaddingFactor": float(params.padding),
             "rlnIsHelix": 0,
             "rlnFourierSpaceInterpolator": 1,
             "rlnMinRadiusNnInterpolation": 10,
             "rlnPixelSize": grid.voxel_size,
-            "rlnNrClasses": 1,
+            "rlnNrClasses": len(maps),
             "rlnNrBodies": 1,
             "rlnNrGroups": len(table.group_names),
             "rlnNrOpticsGroups": len(table.optics),
             "rlnTau2FudgeFactor": params.tau_fudge,
             "rlnNormCorrectionAverage": model.mean_norm,
             "rlnSigmaOffsetsAngst": model.offset_sigma_angstrom,
-            "rlnOrientationalPriorMode": int(course.search.is_local),
+            "rlnOrientationalPriorMode": int(local_sigma_deg is not None),
             "rlnSigmaPriorRotAngle": sigma,
             "rlnSigmaPriorTiltAngle": sigma,
             "rlnSigmaPriorPsiAngle": sigma,
             "rlnLogLikelihood": log_likelihood,
-            "rlnAveragePmax": course.mean_p_max,
+            "rlnAveragePmax": mean_p_max,
         },
         "model_classes": pd.DataFrame(
             {
-                "rlnReferenceImage": [InRun(reference_name)],
-                "rlnClassDistribution": [1.0],
-                "rlnAccuracyRotations": [accuracy.angle_deg if accuracy else UNKNOWN],
-                "rlnAccuracyTranslationsAngst": [accuracy.offset_angstrom if accuracy else UNKNOWN],
-                "rlnEstimatedResolution": [size / course.resolution_shell],
-                "rlnOverallFourierCompleteness": [overall_coverage(curves.coverage, course.resolution_shell)],
+                "rlnReferenceImage": [InRun(each.name) for each in maps],
+                "rlnClassDistribution": [each.share for each in maps],
+                "rlnAccuracyRotations": [angle_of(each.accuracy) for each in maps],
+                "rlnAccuracyTranslationsAngst": [offset_of(each.accuracy) for each in maps],
+                "rlnEstimatedResolution": [
+                    size / each.resolution_shell if each.resolution_shell else UNKNOWN for each in maps
+                ],
+                "rlnOverallFourierCompleteness": [
+                    overall_coverage(each.curves.coverage, each.resolution_shell) for each in maps
+                ],
             }
         ),
-        "model_class_1": curves_block(curves, grid),
-        **image_model_blocks(table, model, np.isin(table.half, halves), grid),
+        **{f"model_class_{number}": _curves_block(each.curves, grid) for number, each in enumerate(maps, 1)},
+        **_image_blocks(table, model, members, grid),
     }
     if model.direction_prior is not None:
-        blocks["model_pdf_orient_class_1"] = pd.DataFrame({"rlnOrientationDistribution": model.direction_prior})
+        for number, prior in enumerate(model.direction_prior.reshape(len(maps), -1), 1):
+            blocks[f"model_pdf_orient_class_{number}"] = pd.DataFrame({"rlnOrientationDistribution": prior})
     return blocks
 
 
-def curves_block(curves: MapCurves, grid: Grid) -> pd.DataFrame:
+def _curves_block(curves: MapCurves, grid: Grid) -> pd.DataFrame:
     """Return the block ``model_class_…``: what is known of a map in each shell."""
     import pandas as pd
 
@@ -114,16 +154,8 @@ def curves_block(curves: MapCurves, grid: Grid) -> pd.DataFrame:
     )
 
 
-def image_model_blocks(
-    table: ParticleTable, model: HalfModel, members: NDArray[np.bool_], grid: Grid
-) -> Blocks:
-    """Return the blocks of a ``_model.star`` about images: scales by group, noise by optics group.
-
-    Parameters
-    ----------
-    members
-        Which particles of the table the model is of, ``(N,)``.
-    """
+def _image_blocks(table: ParticleTable, model: ParticleModel, members: NDArray[np.bool_], grid: Grid) -> Blocks:
+    """Return the blocks about images: scales by group, noise by optics group."""
     import pandas as pd
 
     shells, size = np.arange(grid.box // 2 + 1), grid.box * grid.voxel_size

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blushcore.inference import IMAGES_FOR_FIRST_ESTIMATE, NoiseEstimate, circular_mask
-from blushcore.jobs.refine.expectation_inputs import ctf_parameters
+from blushcore.jobs.expectation_maximisation.expectation_inputs import ctf_parameters
 from blushcore.optics import OpticsGroup, ctf
 from blushcore.particles import ImageReader, ParticleTable
 from blushcore.protocol import Control, Event, Progress

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from blushcore.jobs.refine.model_updates import (
+from blushcore.jobs.expectation_maximisation.model import ParticleModel
+from blushcore.jobs.expectation_maximisation.model_updates import (
     implausible_values,
     updated_model,
     updated_scales,
 )
-from blushcore.jobs.refine.norms import updated_norms
-from blushcore.jobs.refine.state import HalfModel
+from blushcore.jobs.expectation_maximisation.poses import updated_norms
 
 SSNR = np.array([999.0, 50.0, 10.0, 3.1, 2.9, 0.1])
 SIZES = np.array([10, 30, 20])
@@ -33,8 +33,8 @@ def sums_of(**changes) -> SimpleNamespace:
     return SimpleNamespace(**{**values, **changes})
 
 
-def model() -> HalfModel:
-    return HalfModel(np.zeros((4, 4, 4), np.float32), (np.ones(3),), np.ones(3), 10.0)
+def model() -> ParticleModel:
+    return ParticleModel(np.zeros((4, 4, 4), np.float32), (np.ones(3),), np.ones(3), 10.0)
 
 
 def updated(sums=None, **changes):

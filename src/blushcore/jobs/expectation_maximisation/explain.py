@@ -5,28 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from blushcore.inference import Sampling
-from blushcore.jobs.refine.expectation_inputs import poses_searched
+from blushcore.jobs.expectation_maximisation.expectation_inputs import poses_searched
+from blushcore.jobs.expectation_maximisation.poses import Poses
 
 _NOTABLE = 1.25
 _NOTABLE_SECONDS = 2.0
 _MANY = 20.0
 
 
-def described(sampling: Sampling, significant: float) -> dict[str, float]:
+def described(sampling: Sampling, poses: Poses) -> dict[str, float]:
     """Return the figures that an iteration's time depends on, as `why_changed` compares them.
 
     Parameters
     ----------
     sampling
         Of the iteration.
-    significant
-        How many poses counted in the first look, on average.
+    poses
+        What it found, and so how many poses counted in the first look, on average.
     """
     return {
         "step_deg": sampling.orientations.step_deg,
         "local": float(sampling.local is not None),
         "poses": float(poses_searched(sampling)),
-        "significant": significant,
+        "significant": float(poses.significant.mean()),
         "current_size": float(sampling.current_size),
         "coarse_size": float(sampling.coarse_size),
         "offset_range_px": sampling.offsets.range_px,

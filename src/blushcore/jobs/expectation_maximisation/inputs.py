@@ -1,0 +1,207 @@
+"""What a job that searches poses reads before it begins: found to fit together, and into the memory.
+
+What is found here would otherwise end a run hours later, or make it wrong without a word.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from blushcore.denoiser.provenance import denoised_label
+from blushcore.denoiser.weights import WeightsInfo, find_weights, read_weights_info
+from blushcore.devices import host_memory, resolve_device
+from blushcore.jobs.expectation_maximisation.memory_need import Need, check_memory
+from blushcore.jobs.expectation_maximisation.parameters import SearchParameters
+from blushcore.jobs.expectation_maximisation.resampling import on_other_grid
+from blushcore.optics import OpticsGroup, optics_group_from_star
+from blushcore.particles import ImageReader, ParticleTable, read_particles
+from blushcore.poses import SymmetryGroup
+from blushcore.protocol import BlushError, blaming
+from blushcore.volumes import Volume, describe_grid, lowpass_at_shell, read_map, read_mask
+
+SAME_PIXEL_SIZE = 1e-3
+SHARE_FOR_IMAGES = 0.3
+"""Of the memory that is free: what images may take to be kept there."""
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """All that is read before the first iteration, found to fit together.
+
+    Attributes
+    ----------
+    table
+        The particles; each in half-set 1 or 2, if there are halves.
+    reader
+        Their images.
+    optics
+        Their optics groups.
+    references
+        Low-passed maps on the particles' grid, float32 ``(K, n, n, n)``, ``[class, z, y, x]``.
+    mask
+        Solvent mask on the same grid, or None.
+    symmetry
+        The point group.
+    box, voxel_size
+        Of the maps: pixels, Å. Those of the first optics group.
+    device
+        Where it is computed.
+    need
+        Memory of the largest iteration.
+    weights
+        Of the network, if the prior is one.
+    """
+
+    table: ParticleTable
+    reader: ImageReader
+    optics: tuple[OpticsGroup, ...]
+    references: NDArray[np.float32]
+    mask: NDArray[np.float32] | None
+    symmetry: SymmetryGroup
+    box: int
+    voxel_size: float
+    device: torch.device
+    need: Need
+    weights: WeightsInfo | None = None
+
+    @property
+    def size_angstrom(self) -> float:
+        """The box in Å: the resolution of shell 1."""
+        return self.box * self.voxel_size
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences for the user."""
+        return (*self.table.warnings, *self.reader.warnings)
+
+    @property
+    def denoised_label(self) -> str | None:
+        """What stands in the header of a map that the prior's network made; None if it is none."""
+        return None if self.weights is None else denoised_label(self.weights.name, self.weights.sha256)
+
+
+def open_inputs(
+    params: SearchParameters,
+    references: Sequence[Path],
+    prepared: Callable[[ParticleTable], ParticleTable],
+    need: Callable[[int, float, torch.device, int, int], Need],
+) -> Inputs:
+    """Read what a job begins with, and refuse what cannot work.
+
+    Parameters
+    ----------
+    params
+        Particles, search, prior, grid and device.
+    references
+        One map or more.
+    prepared
+        Returns the table as the job takes it, or refuses it.
+    need
+        Returns the memory of the largest iteration; takes box, voxel size (Å), device, number of particles, and
+        the bytes of the images that are kept in memory.
+
+    Raises
+    ------
+    BlushError
+        When a file is missing or damaged, boxes or pixel sizes do not match, the memory is too small, or there
+        is no such device or symmetry. It blames the parameter that is to be mended.
+    """
+    with blaming("device"):
+        device = resolve_device(params.device)
+    with blaming("symmetry"):
+        symmetry = SymmetryGroup.of(params.symmetry)
+    weights = None
+    if params.prior == "blush":
+        with blaming("weights"):
+            weights = read_weights_info(find_weights(params.weights))
+    with blaming("particles"):
+        table = prepared(read_particles(params.particles, params.root))
+        reader = ImageReader(table, keep_bytes=int(host_memory().available * SHARE_FOR_IMAGES))
+        box, voxel_size = int(reader.box[0]), float(table.pixel_size_angstrom[0])
+        _check_boxes(params, table, reader)
+        optics = _optics_groups(table)
+    with blaming("reference"):
+        maps = np.stack([_on_particles_grid(path, params, box, voxel_size) for path in references])
+    mask = None
+    if params.mask is not None:
+        with blaming("mask"):
+            grid = Volume(maps[0], (voxel_size,) * 3)
+            mask = np.clip(read_mask(params.mask, references[0], grid).data, 0, 1)
+    largest = need(box, voxel_size, device, len(table), reader.kept_bytes)
+    with blaming("device"):
+        check_memory(largest, device)
+    return Inputs(table, reader, optics, maps, mask, symmetry, box, voxel_size, device, largest, weights)
+
+
+def _optics_groups(table: ParticleTable) -> tuple[OpticsGroup, ...]:
+    return tuple(
+        optics_group_from_star({str(label): value for label, value in row.items()})
+        for row in table.optics.to_dict("records")
+    )
+
+
+def _on_particles_grid(
+    path: Path, params: SearchParameters, box: int, voxel_size: float
+) -> NDArray[np.float32]:
+    """Return a reference on the particles' grid, low-passed, as the first iteration takes it.
+
+    Raises
+    ------
+    BlushError
+        When it cannot be read, is no cube, or has another box or pixel size and may not be resampled.
+    """
+    volume = read_map(path)
+    if len(set(volume.shape)) > 1:
+        raise BlushError(f"{path} is no cube: {describe_grid(volume)}.", "Pad or crop it first.")
+    size = volume.isotropic_voxel_size
+    if not np.isfinite(volume.data).all() or float(volume.data.std()) == 0:
+        raise BlushError(f"{path} is constant, or has values that are no numbers.", "Give a map.")
+    data, other_size = volume.data, abs(size / voxel_size - 1) > SAME_PIXEL_SIZE
+    if other_size or volume.shape[0] != box:
+        if not params.resample_reference:
+            raise BlushError(
+                f"{path} has {describe_grid(volume)}, the particles have {box} pixels of {voxel_size:.5g} Å.",
+                "Give --resample-reference to bring it onto their grid, or mend its header if that is wrong.",
+            )
+        data = on_other_grid(data, size, box, voxel_size)
+    shell = round(box * voxel_size / params.initial_lowpass)
+    return lowpass_at_shell(torch.from_numpy(np.ascontiguousarray(data)), shell).numpy()
+
+
+def _check_boxes(params: SearchParameters, table: ParticleTable, reader: ImageReader) -> None:
+    """Refuse images that a search cannot take, and a diameter or a low-pass that does not fit them.
+
+    Raises
+    ------
+    BlushError
+        It blames the parameter where one is to be mended.
+    """
+    for box, size, number in zip(
+        reader.box, table.pixel_size_angstrom, table.optics["rlnOpticsGroup"], strict=True
+    ):
+        if box % 2:
+            raise BlushError(
+                f"{table.path.name}: the images of optics group {number} have an odd box of {box} pixels.",
+                "Extract them again with an even box.",
+            )
+        if params.diameter > box * size:
+            with blaming("diameter"):
+                raise BlushError(
+                    f"The diameter of {params.diameter:g} Å is larger than the images of optics group "
+                    f"{number}: {box} pixels of {size:.4g} Å are {box * size:.0f} Å.",
+                    "Give the particle's diameter in Å.",
+                )
+        if params.initial_lowpass < 2 * size:
+            with blaming("initial_lowpass"):
+                raise BlushError(
+                    f"The initial low-pass of {params.initial_lowpass:g} Å is finer than images of "
+                    f"{size:.4g} Å a pixel can show.",
+                    f"Give --initial-lowpass of {math.ceil(2 * size)} Å or more; 40 to 60 Å is usual.",
+                )

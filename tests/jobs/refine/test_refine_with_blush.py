@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
-
 import numpy as np
 import pytest
 import starfile
-import torch
 
 from blushcore.denoiser import Denoiser
-from blushcore.denoiser.network import BlushNetwork
 from blushcore.denoiser.provenance import is_denoised
-from blushcore.denoiser.weights import weights_bytes
-from blushcore.jobs.refine.job import JOB, refine
-from blushcore.protocol import BlushError, Control, Finished, IterationDone, Message, Started
+from blushcore.jobs.refine.job import JOB
+from blushcore.protocol import Finished, IterationDone, Message, Started
 from blushcore.reconstruction import cutoff_shell
 from blushcore.runs import run_job
 from blushcore.shells import power_spectrum
@@ -144,21 +139,3 @@ def test_a_run_without_trailing_is_marked(tiny, random_weights, tmp_path):
     assert optimiser["blushPrior"] == "blush"
     assert "Without spectral trailing" in (tmp_path / "run" / "events.jsonl").read_text()
     assert of(Finished, events)[0].figures["spectral_trailing"] is False
-
-
-def test_a_run_is_not_gone_on_with_by_other_weights(tiny, random_weights, tmp_path):
-    weights = tmp_path / "mine.safetensors"
-    shutil.copy(random_weights, weights)
-    params = tiny.parameters(prior="blush", weights=str(weights), diameter=DIAMETER, max_iterations=2)
-    stream = refine(params, Control(), None)
-    state = next(event.state for event in stream if isinstance(event, IterationDone))
-    stream.close()
-    assert next(refine(params, Control(), state)).resumed_from_iteration == 0
-    with torch.random.fork_rng():
-        torch.manual_seed(21)
-        other = BlushNetwork().state_dict()
-    weights.write_bytes(weights_bytes(other, name="random", version="0", training={"steps": 0}))
-    said = r"mine\.safetensors is not what it was when the run began: .* the sha256 \w{12}, not \w{12}"
-    with pytest.raises(BlushError, match=said) as caught:
-        next(refine(params, Control(), state))
-    assert caught.value.remedy == "Put the weights back as they were, or start a new run with these."

@@ -38,6 +38,7 @@ class TinyMixture:
             "reference": tuple(part.reference for part in self.parts),
             "diameter": DIAMETER,
             "initial_lowpass": 20.0,
+            "prior": "wiener",
             "healpix_order": 1,
             "offset_range": 8.0,
             "offset_step": 4.0,

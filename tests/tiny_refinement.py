@@ -75,6 +75,7 @@ class TinySet:
             "reference": self.reference,
             "diameter": DIAMETER,
             "initial_lowpass": 20.0,
+            "prior": "wiener",
             "healpix_order": 1,
             "local_from_order": 2,
             "offset_range": 8.0,

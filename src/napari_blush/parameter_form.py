@@ -243,7 +243,9 @@ def _control(field: FieldInfo, choices: Sequence[tuple[str, Any]] | None, nothin
             spin.native.setSpecialValueText(nothing)
         return spin
     if kind is Path:
-        chosen: Any = FileEdit(value=default, nullable=True)
+        extra = field.json_schema_extra
+        is_folder = isinstance(extra, dict) and extra.get("format") == "directory-path"
+        chosen: Any = FileEdit(value=default, nullable=True, mode="d" if is_folder else "r")
         return chosen  # type: ignore[no-any-return]
     return LineEdit(value=default or "")
 

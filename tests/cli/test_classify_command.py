@@ -22,6 +22,7 @@ def mixture(tmp_path_factory):
 def words_of(mixture, star, *more: str) -> list[str]:
     reference = mixture.parts[0].reference
     words = f"--reference {reference} --diameter {DIAMETER:g} --initial-lowpass 20 --device cpu --iterations 1"
+    words += " --prior wiener"
     return ["classify", str(star), *words.split(), *more]
 
 

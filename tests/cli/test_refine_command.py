@@ -21,7 +21,9 @@ def tiny(tmp_path_factory):
 
 def words_of(tiny, *more: str) -> list[str]:
     words = f"--reference {tiny.reference} --diameter {DIAMETER:g} --initial-lowpass 20 --healpix-order 1"
-    words += " --local-from-order 2 --offset-range 8 --offset-step 4 --device cpu --max-iterations 2"
+    words += (
+        " --local-from-order 2 --offset-range 8 --offset-step 4 --device cpu --max-iterations 2 --prior wiener"
+    )
     return ["refine", str(tiny.star), *words.split(), *more]
 
 

@@ -116,7 +116,11 @@ def recorded_run(
     """Record a made-up refinement; maps grow from half the box to the whole of it."""
     folder = directory.parent
     params = RefineParameters(
-        particles=folder / "particles.star", reference=folder / "ref.mrc", diameter=DIAMETER, keep=keep
+        particles=folder / "particles.star",
+        reference=folder / "ref.mrc",
+        diameter=DIAMETER,
+        keep=keep,
+        prior="wiener",
     )
     run = create_run(directory, "refine", params)
     rng = np.random.default_rng(1)
@@ -179,6 +183,7 @@ def recorded_classification(
         diameter=DIAMETER,
         classes=2,
         iterations=iterations,
+        prior="wiener",
     )
     run = create_run(directory, "classify", params)
     rng = np.random.default_rng(1)

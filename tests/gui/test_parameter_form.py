@@ -85,3 +85,17 @@ def test_choices_come_and_go_but_not_what_is_chosen(qtbot):
     assert changes == [DenoiseSettings(weights="w2", device="cuda:3")]
     box.setCurrentIndex(box.findText("w1 (default)"))
     assert form.value().weights is None
+
+
+def test_folders_are_chosen_as_folders_and_files_as_files(qtbot):
+    from napari_blush.parameter_form import ParameterForm
+
+    class Places(Parameters):
+        """A folder and a file."""
+
+        folder: Path | None = Field(None, description="Where", json_schema_extra={"format": "directory-path"})
+        file: Path | None = Field(None, description="Which")
+
+    form = ParameterForm(Places)
+    qtbot.addWidget(form)
+    assert [form._controls[name].mode.value for name in ("folder", "file")] == ["d", "r"]

@@ -46,7 +46,7 @@ class ParametersPanel(QWidget):
         main = [name for name in kind.main if name in fields]
         choices: dict[str, list[tuple[str, Any]]] = {
             "device": [("automatic", "auto")],
-            "prior": [(name.capitalize(), name) for name in ("wiener", "blush")],
+            "prior": [(name.capitalize(), name) for name in ("blush", "wiener")],
             "weights": [("default", None)],
             **{name: list(offered) for name, offered in kind.choices.items()},
         }

@@ -86,7 +86,7 @@ def test_a_small_run_takes_what_is_predicted(tmp_path):
 
 
 def test_it_is_that_of_the_largest_iteration():
-    params = RefineParameters(particles="p.star", reference="r.mrc", diameter=100)
+    params = RefineParameters(particles="p.star", reference="r.mrc", diameter=100, prior="wiener")
     small, large = (predicted_need(params, box, 1.0, CPU, 10_000) for box in (128, 512))
     assert small.device == 0
     # Both halves' sums, and as much again for a division.
@@ -99,7 +99,7 @@ def test_it_is_that_of_the_largest_iteration():
 
 
 def test_searches_everywhere_keep_their_slices_and_symmetry_makes_them_fewer():
-    params = RefineParameters(particles="p.star", reference="r.mrc", diameter=100)
+    params = RefineParameters(particles="p.star", reference="r.mrc", diameter=100, prior="wiener")
     local = params.replace(healpix_order=4)
     everywhere = predicted_need(params, 128, 1.0, CPU, 10_000).host
     # 12 bytes a component of half of the 768 × 48 views at order 3, up to the shell that tells them apart.
@@ -113,7 +113,7 @@ def test_searches_everywhere_keep_their_slices_and_symmetry_makes_them_fewer():
 
 
 def test_on_a_device_its_share_is_told_apart():
-    params = RefineParameters(particles="p.star", reference="r.mrc", diameter=100)
+    params = RefineParameters(particles="p.star", reference="r.mrc", diameter=100, prior="wiener")
     need = predicted_need(params, 256, 1.0, torch.device("cuda"), 10_000)
     assert need.device > 3 * sums_bytes(256, 256, 2) + slices_bytes(256, 256, 2)
     assert need.host < predicted_need(params, 256, 1.0, CPU, 10_000).host

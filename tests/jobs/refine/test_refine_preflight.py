@@ -159,9 +159,9 @@ def test_a_disk_that_is_too_small_is_refused(tmp_path, monkeypatch):
 
 
 def test_parameters_that_cannot_be_meant_are_refused():
-    good = {"particles": "p.star", "reference": "r.mrc", "diameter": 100.0}
+    good = {"particles": "p.star", "reference": "r.mrc", "diameter": 100.0, "prior": "wiener"}
     for name, value, said in (
-        ("prior", "nothing", "'wiener' or 'blush'"),
+        ("prior", "nothing", "'blush' or 'wiener'"),
         ("weights", "v1", "weights are a matter of the prior blush, and the prior is wiener"),
         ("spectral_trailing", False, "spectral trailing is a matter of the prior blush"),
         ("symmetry", "E7", "pattern"),

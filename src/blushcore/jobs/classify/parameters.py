@@ -34,7 +34,7 @@ class ClassifyParameters(common.SearchParameters):
     diameter: common.Diameter
     root: common.ImageRoot = None
 
-    prior: common.PriorName = "wiener"
+    prior: common.PriorName = "blush"
     weights: common.Weights = None
     symmetry: common.Symmetry = "C1"
     mask: common.SolventMask = None

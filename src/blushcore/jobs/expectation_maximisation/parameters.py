@@ -17,14 +17,17 @@ from blushcore.protocol import Parameters
 ParticlesFile: TypeAlias = Annotated[Path, Field(description="STAR file of particles (RELION 3.0 to 5)")]
 ImageRoot: TypeAlias = Annotated[
     Path | None,
-    Field(description="Folder that image names are relative to, where it is not the STAR file's project"),
+    Field(
+        description="Folder that image names are relative to, where it is not the STAR file's project",
+        json_schema_extra={"format": "directory-path"},
+    ),
 ]
 Diameter: TypeAlias = Annotated[
     PositiveFloat, Field(description="Diameter of the circular mask around the particles (Å)")
 ]
 PriorName: TypeAlias = Annotated[
-    Literal["wiener", "blush"],
-    Field(description="What regularises the maps: the Wiener filter, or the denoiser"),
+    Literal["blush", "wiener"],
+    Field(description="What regularises the maps: the denoiser, or the Wiener filter"),
 ]
 Weights: TypeAlias = Annotated[
     str | None,

@@ -24,7 +24,7 @@ class RefineParameters(common.SearchParameters):
     diameter: common.Diameter
     root: common.ImageRoot = None
 
-    prior: common.PriorName = "wiener"
+    prior: common.PriorName = "blush"
     weights: common.Weights = None
     symmetry: common.Symmetry = "C1"
     mask: common.SolventMask = None

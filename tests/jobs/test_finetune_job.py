@@ -175,6 +175,26 @@ def test_a_resumed_one_ends_as_one_that_was_not_stopped(params):
         assert resumed[-1].figures[name] == pytest.approx(whole[-1].figures[name], rel=1e-4)
 
 
+def test_it_goes_on_with_the_weights_and_the_half_maps_that_it_began_with(params, folder):
+    stream = finetune(params, Control(), None)
+    state = copied(next(event for event in stream if isinstance(event, IterationDone)).state)
+    stream.close()
+    state = JobState(arrays=state.arrays, values=json.loads(json.dumps(state.values)))
+    assert next(finetune(params, Control(), state)).resumed_from_iteration == 0
+    other = folder / "other.safetensors"
+    other.write_bytes(weights_bytes(tiny_network(6, 0.0).state_dict(), name="other", version="1", training={}))
+    for changes, said in (
+        ({"weights": str(other)}, r"other\.safetensors is not what it was when the run began"),
+        ({"half1": params.half2, "half2": params.half1}, r"half2\.mrc or .*half1\.mrc is not what it was"),
+    ):
+        with pytest.raises(BlushError, match=said) as caught:
+            next(finetune(params.replace(**changes), Control(), state))
+        assert caught.value.remedy == "Put it back as it was, or start a new run."
+    for name in ("weights_sha256", "data_set"):  # an older checkpoint
+        del state.values[name]
+    assert next(finetune(params, Control(), state)).resumed_from_iteration == 0
+
+
 def test_told_to_stop_it_keeps_its_state_first(params, monkeypatch):
     monkeypatch.setattr("blushcore.protocol.control._POLL_SECONDS", 0.0)
     steps = []

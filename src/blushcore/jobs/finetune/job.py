@@ -109,7 +109,8 @@ def finetune(params: FinetuneParameters, control: Control, state: JobState | Non
     Raises
     ------
     BlushError
-        When `check_inputs` does, or the training diverges.
+        When `check_inputs` does, weights or half-maps are not those that it goes on with, or the training
+        diverges.
     """
     inputs = check_inputs(params)
     network, info = load_network(find_weights(params.weights))
@@ -165,7 +166,23 @@ class _Session:
         self._recent: list[list[float]] = []
 
     def restore(self, state: JobState) -> None:
-        """Go on from a checkpoint."""
+        """Go on from a checkpoint.
+
+        Raises
+        ------
+        BlushError
+            If weights or half-maps are not those that the run began with: its record would name others.
+        """
+        began_with = {**self._began_with(), **state.values}  # what an older checkpoint does not say is taken
+        changed = [name for name, now in self._began_with().items() if began_with[name] != now]
+        if changed:
+            files = (
+                [self._info.path] if "weights_sha256" in changed else [self._params.half1, self._params.half2]
+            )
+            raise BlushError(
+                f"{' or '.join(map(str, files))} is not what it was when the run began.",
+                "Put it back as it was, or start a new run.",
+            )
         self.trainer.restore(state)
         self.judge.restore(state)
         self._seconds = float(state.values["seconds"])
@@ -215,7 +232,11 @@ class _Session:
         self._recent.append([float(part) for part in loss])
 
     def _state(self) -> JobState:
-        return self.judge.add_to(self.trainer.state(), seconds=self._seconds)
+        return self.judge.add_to(self.trainer.state(), seconds=self._seconds, **self._began_with())
+
+    def _began_with(self) -> dict[str, Any]:
+        """Return by which values a checkpoint knows the weights and the half-maps again."""
+        return {"weights_sha256": self._info.sha256, "data_set": self._inputs.data_set}
 
     def iteration_done(self, figures: dict[str, Any], *, keep: bool) -> IterationDone:
         """Return the event of a look at the held-out blocks."""

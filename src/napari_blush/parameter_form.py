@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+from magicgui.types import FileDialogMode
 from magicgui.widgets import CheckBox, ComboBox, FileEdit, FloatSpinBox, LineEdit, SpinBox
 from magicgui.widgets.bases import ValueWidget
 from pydantic.fields import FieldInfo
@@ -245,7 +246,8 @@ def _control(field: FieldInfo, choices: Sequence[tuple[str, Any]] | None, nothin
     if kind is Path:
         extra = field.json_schema_extra
         is_folder = isinstance(extra, dict) and extra.get("format") == "directory-path"
-        chosen: Any = FileEdit(value=default, nullable=True, mode="d" if is_folder else "r")
+        mode = FileDialogMode.EXISTING_DIRECTORY if is_folder else FileDialogMode.EXISTING_FILE
+        chosen: Any = FileEdit(value=default, nullable=True, mode=mode)
         return chosen  # type: ignore[no-any-return]
     return LineEdit(value=default or "")
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 pytestmark = [pytest.mark.gui, pytest.mark.usefixtures("no_log_errors")]
-ITERATIONS, PATIENCE = 3, 20_000
+ITERATIONS, PATIENCE = 3, 120_000
 
 
 @pytest.fixture(scope="module")

@@ -38,7 +38,7 @@ def live(qtbot: Any, make_viewer: Callable[..., Any]) -> Iterator[Callable[..., 
 
 
 def shows(qtbot: Any, layers: Any, iteration: int) -> None:
-    qtbot.waitUntil(lambda: layers.shown == iteration and not layers._loading, timeout=10_000)
+    qtbot.waitUntil(lambda: layers.shown == iteration and not layers._loading, timeout=120_000)
 
 
 def loaded(layers: Any) -> set[str]:

@@ -14,7 +14,7 @@ from tiny_mixture import write_tiny_mixture
 from tiny_refinement import BOX, DIAMETER, PIXEL_SIZE
 
 pytestmark = pytest.mark.gui
-PATIENCE = 300_000
+PATIENCE = 600_000
 ITERATIONS = 2
 
 

@@ -16,7 +16,7 @@ from blushcore.volumes import read_map
 from tiny_refinement import BOX, PIXEL_SIZE, write_tiny_set
 
 pytestmark = pytest.mark.gui
-PATIENCE = 240_000
+PATIENCE = 600_000
 DOCK = "Refine (Blush)"
 
 

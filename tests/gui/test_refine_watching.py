@@ -13,7 +13,7 @@ from docks import put_beside
 from blushcore.protocol import BlushError
 
 pytestmark = pytest.mark.gui
-PATIENCE = 60_000
+PATIENCE = 600_000
 
 
 @pytest.fixture

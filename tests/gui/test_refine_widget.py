@@ -20,7 +20,7 @@ from blushcore.jobs.refine.parameters import RefineParameters
 from tiny_refinement import BOX, DIAMETER, PIXEL_SIZE, TinySet, write_tiny_set
 
 pytestmark = pytest.mark.gui
-PATIENCE = 120_000
+PATIENCE = 600_000
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def answer_check(worker: Any, **changes: Any) -> None:
 
 
 def checked(qtbot: Any, worker: Any, count: int) -> None:
-    qtbot.waitUntil(lambda: len(worker.asked(CheckRefinement)) >= count, timeout=10_000)
+    qtbot.waitUntil(lambda: len(worker.asked(CheckRefinement)) >= count, timeout=120_000)
 
 
 def test_the_states_of_setting_up(open_widget, silent, tiny, tmp_path, qtbot):
@@ -273,7 +273,7 @@ def test_a_classification_is_set_up_with_what_both_jobs_share(open_widget, silen
     assert (params.symmetry, params.classes, params.alignment) == ("C2", 3, "offsets")
     assert (params.iterations, params.tau_fudge, params.prior) == (7, 2.0, "wiener")
     checked(qtbot, silent, 1)
-    qtbot.waitUntil(lambda: silent.asked(CheckRefinement)[-1].job == "classify", timeout=10_000)
+    qtbot.waitUntil(lambda: silent.asked(CheckRefinement)[-1].job == "classify", timeout=120_000)
     answer_check(silent, half_sizes=None, seconds=None)
     assert widget.state == "ready"
     assert "40 images · cpu" in widget.run_section.need_label.text()
@@ -326,7 +326,7 @@ def test_files_are_dropped(open_widget, silent, tiny, recorded, tmp_path, qtbot)
     gone: list[bool] = []  # (waitSignal would disconnect from the dead view, which PySide6 refuses)
     widget.view.destroyed.connect(lambda *_: gone.append(True))
     drop(widget, tiny.star)  # particles are for a new run
-    qtbot.waitUntil(lambda: bool(gone), timeout=10_000)
+    qtbot.waitUntil(lambda: bool(gone), timeout=120_000)
     assert widget.view is None
     assert widget.pages["set_up"].isChecked()
 

@@ -22,7 +22,7 @@ from blushcore.interactive.messages import (
     WeightsFacts,
 )
 
-PATIENCE_SECONDS = 90.0
+PATIENCE_SECONDS = 240.0
 
 
 class SilentWorker(QObject):

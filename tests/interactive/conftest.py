@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from blushcore.interactive.messages import Event, Failed, Ready, parse_event, to_line
 
 T = TypeVar("T")
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 240.0
 
 
 class WorkerProcess:

@@ -5,9 +5,11 @@
     python benchmarks/denoiser_quality.py --weights v1 other.safetensors    # all of it; stop and go on at will
     python benchmarks/denoiser_quality.py --weights my.safetensors --quick
     python benchmarks/denoiser_quality.py --weights v1 --only quality --limit 8 --resolutions 5
+    python benchmarks/denoiser_quality.py --weights v1 --only quality --views drawn    # a quick comparison
 
 **Quality.** Each model of the table's ``test`` split is simulated at four resolutions and three anisotropies
-by the fast route, some of them by way of images too (docs/calibration.md). Half 1 is denoised by the network
+by the fast route, some of them by way of images too (docs/calibration.md); with ``--views drawn``, once at each
+resolution, with views as training draws them. Half 1 is denoised by the network
 and by its peers: a Wiener filter by the halves' FSC, a Gaussian, non-local means. The baseline is the input
 times the network's own mask, since a good mask alone raises the FSC. All figures are taken inside one mask,
 derived from the truth.
@@ -35,24 +37,21 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import gemmi
 import hallucination as h
-import numpy as np
+from hallucination_trials import Trial, trials
 from quality_behaviour import drift, equivariance
-from quality_cases import PROTOCOL, Case, all_cases, box_of, pair_of, spread
+from quality_cases import ANISOTROPIES, DRAWN, PROTOCOL, Case, all_cases, box_of, pair_of, spread
+from quality_pictures import draw
 from quality_report import Scorecard, write_scorecard
 from quality_scores import PEERS, Denoise, as_denoise, score_network, score_peer
 
 from blushcore.denoiser import Denoiser
 from blushcore.protocol import BlushError
-from blushcore.simulation import ModelEntry, atom_positions, read_model_table, read_structure
+from blushcore.simulation import ModelEntry, read_model_table
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PARTS = ("quality", "behaviour", "hallucination")
 LARGEST_BOX = 200
-HELICAL_SUBJECTS, HELICAL_RESOLUTIONS = 4, (4.5, 6.0)
-KINDS = {"amyloid": "amyloid", "RNA": "nucleic", "virus": "virus", "membrane proteins": "membrane"}
-"""Name of a test and what the table's class_guess has."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +97,13 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--limit", type=int, help="only so many models, of evenly spread sizes")
     parser.add_argument("--by-images", type=int, help="how many models go by way of images too (default 5)")
     parser.add_argument("--resolutions", type=float, nargs="+", help="Å (default 4 5 6 8)")
+    parser.add_argument(
+        "--views",
+        nargs="+",
+        choices=[*ANISOTROPIES, DRAWN],
+        default=list(ANISOTROPIES),
+        help="of the quality part",
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", default="auto", choices=["auto", "float32", "bfloat16"])
@@ -168,7 +174,7 @@ def key_of(denoiser: Denoiser) -> str:
 
 
 def quality_cases(args: argparse.Namespace, entries: Sequence[ModelEntry]) -> list[Case]:
-    return all_cases(entries, args.resolutions, spread(entries, args.by_images), args.seed)
+    return all_cases(entries, args.resolutions, spread(entries, args.by_images), args.seed, args.views)
 
 
 def quality_tasks(
@@ -217,93 +223,6 @@ def behaviour_tasks(
                 yield Task(folder / f"{name}.json", cost * voxels, work)
 
 
-@dataclass(frozen=True)
-class Trial:
-    """A test of hallucination: its measurements, one a subject, and its judgement over all of them."""
-
-    name: str
-    measures: dict[str, tuple[int, Callable[[h.WithMemory], h.Measured]]]
-    """By subject: voxels, and the measurement."""
-    judge: Callable[[h.Measured, h.Measured], h.Verdict]
-
-
-def trials(args: argparse.Namespace) -> list[Trial]:
-    """Return the tests, on models of the whole test split."""
-    entries, _ = choose_models(args.models, None)
-    helical = helical_subjects(entries, 1 if args.quick else HELICAL_SUBJECTS)
-    resolutions = HELICAL_RESOLUTIONS[:1] if args.quick else HELICAL_RESOLUTIONS
-    subjects = [h.Subject(Case(e, r, seed=args.seed + 50)) for e in helical for r in resolutions]
-
-    def over(
-        some: Sequence[h.Subject], measure: Callable[..., h.Measured], cost: int, *more: Any, **options: Any
-    ) -> dict[str, tuple[int, Callable[[h.WithMemory], h.Measured]]]:
-        return {
-            subject.case.name: (
-                cost * box_of(subject.case.entry) ** 3,
-                lambda denoiser, s=subject: measure(denoiser, s, *more, **options),
-            )
-            for subject in some
-        }
-
-    found = [
-        Trial("noise", over(subjects[:2], h.measure_noise, 4), h.judge_noise),
-        Trial("helix", over(subjects, h.measure_helix, 4), h.judge_helix),
-        Trial("mirror", over(subjects, h.measure_mirror, 4), h.judge_mirror),
-    ]
-    found.extend(
-        Trial(
-            kind,
-            over(subjects[: 2 * len(resolutions)], h.measure_structureless, 8, kind),
-            lambda f, c, kind=kind: h.judge_structureless(f, c, kind),
-        )
-        for kind in ("scrambled", "beads")
-    )
-    for name, kind in {} if args.quick else KINDS.items():
-        some = [entry for entry in entries if kind in entry.kind.replace("nucleoprotein", "")][:2]
-        if name == "virus":
-            some = [capsid(entry, args.work) for entry in some if is_capsid(entry)] + some
-        cases = [h.Subject(Case(e, r, seed=args.seed + 50)) for e in some for r in resolutions]
-        found.append(
-            Trial(
-                name,
-                over(cases, h.measure_kind, 2, subjects[0]),
-                lambda f, c, name=name: h.judge_kind(f, c, name),
-            )
-        )
-    return [trial for trial in found if trial.measures]
-
-
-def helical_subjects(entries: Sequence[ModelEntry], count: int) -> list[ModelEntry]:
-    """Return the smallest proteins with a helix of three turns or more."""
-    found: list[ModelEntry] = []
-    for entry in entries:
-        if len(found) < count and "nucle" not in entry.kind and h.longest_helix(read_structure(entry.path)):
-            found.append(entry)
-    return found
-
-
-def is_capsid(entry: ModelEntry) -> bool:
-    """Whether the file says how sixty copies make a shell."""
-    return any(
-        sum(len(g.operators) for g in a.generators) >= 60
-        for a in gemmi.read_structure(str(entry.path)).assemblies
-    )
-
-
-def capsid(entry: ModelEntry, work: Path) -> ModelEntry:
-    """Return the whole shell of a virus as a model of its own, made from its file's operators."""
-    path = work / "models" / f"{entry.name}-capsid.cif"
-    if not path.is_file():
-        structure = gemmi.read_structure(str(entry.path))
-        largest = max(structure.assemblies, key=lambda a: sum(len(g.operators) for g in a.generators))
-        whole = gemmi.Structure()
-        whole.add_model(gemmi.make_assembly(largest, structure[0], gemmi.HowToNameCopiedChain.Short))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        whole.make_mmcif_document().write_file(str(path))
-    extent = float(np.ptp(atom_positions(read_structure(path)), axis=0).max())
-    return ModelEntry(f"{entry.name}-capsid", path, entry.split, extent, entry.kind)
-
-
 def denoisers_with_memory(networks: dict[str, Denoiser]) -> dict[str, h.WithMemory]:
     """Return the controls and the networks."""
 
@@ -314,11 +233,16 @@ def denoisers_with_memory(networks: dict[str, Denoiser]) -> dict[str, h.WithMemo
     return found | {key_of(network): plain(as_denoise(network)) for network in networks.values()}
 
 
+def trials_of(args: argparse.Namespace) -> list[Trial]:
+    """Return the tests of hallucination, on models of the whole test split."""
+    return trials(choose_models(args.models, None)[0], args.work, args.seed, quick=args.quick)
+
+
 def hallucination_tasks(
     args: argparse.Namespace, entries: Sequence[ModelEntry], networks: dict[str, Denoiser]
 ) -> Iterator[Task]:
     del entries
-    for trial in trials(args):
+    for trial in trials_of(args):
         for subject, (voxels, measure) in trial.measures.items():
             for key, denoiser in denoisers_with_memory(networks).items():
                 yield Task(
@@ -362,6 +286,7 @@ def report(args: argparse.Namespace, entries: Sequence[ModelEntry], networks: di
     )
     output = args.output or args.work / "scorecard"
     print(write_scorecard(card, output))
+    draw(card, output / "scorecard.png")
     say(f"Written to {output}: scorecard.json, scorecard.md, scorecard.png.")
     return 0 if card.controls_hold else 1
 
@@ -379,7 +304,7 @@ def verdicts(args: argparse.Namespace, networks: dict[str, Denoiser]) -> dict[st
     keys = {"unchanged": "unchanged", "from memory": "from-memory"}
     keys |= {name: key_of(network) for name, network in networks.items()}
     found: dict[str, list[dict[str, Any]]] = {}
-    for trial in trials(args):
+    for trial in trials_of(args):
         control = _together(args.work, trial, "unchanged")
         for name, key in keys.items():
             measured = _together(args.work, trial, key)

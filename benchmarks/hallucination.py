@@ -10,25 +10,24 @@ does not fail it, or does not pass the first, is no test.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-import gemmi
 import numpy as np
 import quality_cases
 import torch
+from hallucination_material import beads, cut_out, longest_helix, scrambled, with_spectrum_of
 from helix_likeness import helix_likeness
 from quality_behaviour import mirrored, quarter_turn
 from quality_cases import Case, diameter_of, pair_of
 from quality_scores import Denoise, score_network
-from scipy.spatial import cKDTree
 from torch import Tensor
 
 from blushcore.denoiser import DenoisedMap, denoise_map
 from blushcore.denoiser.network import VOXEL_SIZE_ANGSTROM
 from blushcore.denoiser.validation import Unchanged
-from blushcore.shells import filter_by_shell, fsc, power_spectrum, randomise_phases
+from blushcore.shells import filter_by_shell, fsc
 from blushcore.simulation import (
     ReconstructionStatistics,
     atom_positions,
@@ -49,7 +48,6 @@ Measured: TypeAlias = dict[str, list[float]]
 _COARSEST_ANGSTROM = 20.0
 """Detail means finer than this: a common envelope is no invention."""
 _MEMORY_STRENGTH = 1.0
-_LONGEST_HELIX, _SHORTEST_HELIX = 24, 11
 _SIGMAS = 4.0
 _STEP = 1e-6
 """Differences below are rounding."""
@@ -172,10 +170,12 @@ def measure_helix(denoiser: WithMemory, subject: Subject, seeds: int = 2) -> Mea
     helix = longest_helix(model)
     if helix is None:
         return {"returned": []}
-    without, alone = _split(model, helix)
+    without, alone = cut_out(model, helix)
     positions = atom_positions(model)
     centre = (positions.min(0) + positions.max(0)) / 2
-    box = _box(float(np.ptp(positions, axis=0).max()))
+    extent = float(np.ptp(positions, axis=0).max())
+    box = max(quality_cases.SMALLEST_BOX, math.ceil(1.4 * extent / VOXEL_SIZE_ANGSTROM))
+    box += box % 2
     vacuum, rest, helix_density = (
         electron_density(part, box, VOXEL_SIZE_ANGSTROM, centre=centre) for part in (model, without, alone)
     )
@@ -214,6 +214,21 @@ def judge_helix(found: Measured, control: Measured) -> Verdict:
         f"mean share of {len(found['returned'])} deleted helices that is back; bound: four standard errors of "
         "the undenoised maps'",
     )
+
+
+def _share(volume: Tensor, trap: Tensor, rest: Tensor, region: Tensor, resolution: float) -> float:
+    inside = region > 0.5
+    columns = [_band(part, resolution)[inside].double().numpy() for part in (trap, rest)]
+    design = np.stack([*columns, np.ones_like(columns[0])], axis=1)
+    wanted = _band(volume, resolution)[inside].double().numpy()
+    return float(np.linalg.lstsq(design, wanted, rcond=None)[0][0])
+
+
+def _band(volume: Tensor, resolution: float) -> Tensor:
+    n = volume.shape[0]
+    window = np.zeros(n // 2 + 1)
+    window[_detail_shells(n, resolution)] = 1
+    return filter_by_shell(volume, window, interpolation="step", beyond="zero")
 
 
 # 3. Mirror images -------------------------------------------------------------------------------------------
@@ -279,7 +294,7 @@ def measure_structureless(denoiser: WithMemory, subject: Subject, kind: str, see
     statistics = ReconstructionStatistics(pair.resolution, usual_b_factor(pair.resolution))
     measured: Measured = {"denoised": [], "clean": [], "protein": []}
     for seed in range(seeds):
-        density = _scrambled(pair, seed) if kind == "scrambled" else _beads(pair, seed)
+        density = scrambled(pair, seed) if kind == "scrambled" else beads(pair, seed)
         halves = simulate_half_maps(
             density, pair.mask, VOXEL_SIZE_ANGSTROM, statistics, torch.Generator().manual_seed(seed)
         )
@@ -287,7 +302,7 @@ def measure_structureless(denoiser: WithMemory, subject: Subject, kind: str, see
         result = (result - result.mean()) * pair.mask
         measured["denoised"].append(helix_likeness(result, pair.mask, pair.resolution))
         for name, other in (("clean", halves.signal), ("protein", pair.signal)):
-            alike = _with_spectrum_of(other * pair.mask, result)
+            alike = with_spectrum_of(other * pair.mask, result)
             measured[name].append(helix_likeness(alike, pair.mask, pair.resolution))
     return measured
 
@@ -327,103 +342,7 @@ def judge_kind(found: Measured, control: Measured, kind: str) -> Verdict:
     )
 
 
-# What they are made of ---------------------------------------------------------------------------------------
-
-
-def longest_helix(model: gemmi.Model) -> list[tuple[str, str]] | None:
-    """Find the longest α-helix of at most 24 residues: (chain, residue number) of each, None if there is none.
-
-    By distances of Cα atoms: i to i + 2 of 5.5 Å, i + 3 of 5.2 Å, i + 4 of 6.2 Å, each within 0.8 Å.
-    """
-    best: list[tuple[str, str]] = []
-    for chain in model:
-        residues = [
-            (residue, atom.pos) for residue in chain if (atom := residue.find_atom("CA", "*")) is not None
-        ]
-        places = np.array([place.tolist() for _, place in residues]).reshape(-1, 3)
-        run: list[int] = []
-        for i in range(len(places) - 4):
-            gaps = np.linalg.norm(places[[i + 2, i + 3, i + 4]] - places[i], axis=1)
-            if np.all(np.abs(gaps - (5.5, 5.2, 6.2)) < 0.8):
-                run.append(i)
-                continue
-            best, run = _longer(best, run, residues, chain.name), []
-        best = _longer(best, run, residues, chain.name)
-    return best or None
-
-
-def _longer(
-    best: list[tuple[str, str]], run: list[int], residues: Sequence[tuple[gemmi.Residue, object]], chain: str
-) -> list[tuple[str, str]]:
-    found = list(range(run[0], run[-1] + 5))[:_LONGEST_HELIX] if run else []
-    if len(found) < _SHORTEST_HELIX or len(found) <= len(best):
-        return best
-    return [(chain, str(residues[i][0].seqid)) for i in found]
-
-
-def _split(model: gemmi.Model, helix: list[tuple[str, str]]) -> tuple[gemmi.Model, gemmi.Model]:
-    wanted = set(helix)
-    without, alone = model.clone(), model.clone()
-    for part, keeps in ((without, False), (alone, True)):
-        for chain in part:
-            for index in reversed(range(len(chain))):
-                if ((chain.name, str(chain[index].seqid)) in wanted) != keeps:
-                    del chain[index]
-    return without, alone
-
-
-def _share(volume: Tensor, trap: Tensor, rest: Tensor, region: Tensor, resolution: float) -> float:
-    inside = region > 0.5
-    columns = [_band(part, resolution)[inside].double().numpy() for part in (trap, rest)]
-    design = np.stack([*columns, np.ones_like(columns[0])], axis=1)
-    wanted = _band(volume, resolution)[inside].double().numpy()
-    return float(np.linalg.lstsq(design, wanted, rcond=None)[0][0])
-
-
-def _band(volume: Tensor, resolution: float) -> Tensor:
-    n = volume.shape[0]
-    window = np.zeros(n // 2 + 1)
-    window[_detail_shells(n, resolution)] = 1
-    return filter_by_shell(volume, window, interpolation="step", beyond="zero")
-
-
 def _detail_shells(n: int, resolution: float) -> slice:
+    """Return the shells from 20 Å to the resolution."""
     size = n * VOXEL_SIZE_ANGSTROM
     return slice(round(size / _COARSEST_ANGSTROM), round(size / resolution) + 1)
-
-
-def _box(extent: float) -> int:
-    box = max(quality_cases.SMALLEST_BOX, math.ceil(1.4 * extent / VOXEL_SIZE_ANGSTROM))
-    return box + box % 2
-
-
-def _scrambled(pair: HalfMapPair, seed: int) -> Tensor:
-    assert pair.truth is not None
-    from_shell = round(pair.truth.shape[0] * VOXEL_SIZE_ANGSTROM / 15.0)
-    return randomise_phases(pair.truth, from_shell, seed=(seed, 7)) * pair.mask
-
-
-def _beads(pair: HalfMapPair, seed: int, spacing_angstrom: float = 4.0) -> Tensor:
-    """Blobs at random places in the mask, at least 4 Å apart, with the truth's spectrum."""
-    assert pair.truth is not None
-    generator = np.random.default_rng((seed, 8))
-    inside = np.argwhere(pair.mask.numpy() > 0.9) * VOXEL_SIZE_ANGSTROM
-    candidates = inside[generator.permutation(len(inside))]
-    candidates = candidates + generator.uniform(-0.75, 0.75, candidates.shape)
-    taken = np.ones(len(candidates), bool)
-    neighbours = cKDTree(candidates).query_ball_point(candidates, spacing_angstrom)
-    for index, near in enumerate(neighbours):  # the first of each neighbourhood stays
-        if taken[index]:
-            taken[[other for other in near if other > index]] = False
-    n = pair.truth.shape[0]
-    places = np.round(candidates[taken] / VOXEL_SIZE_ANGSTROM).astype(int).clip(0, n - 1)
-    points = torch.zeros((n, n, n))
-    points[places[:, 0], places[:, 1], places[:, 2]] = 1
-    return _with_spectrum_of(points, pair.truth) * pair.mask
-
-
-def _with_spectrum_of(volume: Tensor, model: Tensor) -> Tensor:
-    """Give a map the power of another one, shell by shell."""
-    own, wanted = power_spectrum(volume), power_spectrum(model)
-    factors = np.sqrt(np.divide(wanted, own, out=np.zeros_like(own), where=own > 1e-12 * own.max()))
-    return filter_by_shell(volume, factors, interpolation="step", beyond="zero")

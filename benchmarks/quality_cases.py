@@ -26,12 +26,15 @@ from blushcore.simulation import (
 )
 from blushcore.training.augmentation import HalfMapPair
 from blushcore.training.pair_files import load_pair, read_pairs, save_pair
+from blushcore.training.samples import simulate_pair
 
 PROTOCOL = 2
 """To be raised when cases change: results of another protocol are not mixed in."""
 ROUTES = ("fast", "images")
 ANISOTROPIES = {"even": (0.0, 0.0), "uneven": (5.0, 4.0), "one view": (15.0, 15.0)}
 """Concentration κ and weight of a cluster of views beside uniform ones of weight 1."""
+DRAWN = "drawn"
+"""In place of an anisotropy: views are drawn as in training, uniform or in up to three clusters."""
 BOX_OVER_EXTENT = 1.5
 SMALLEST_BOX = BLOCK_SIZE + 16
 
@@ -54,12 +57,18 @@ class Case:
 
     def generator(self) -> np.random.Generator:
         """Source of all that is drawn for it."""
-        words = zlib.crc32(self.entry.name.encode()), round(1000 * self.resolution)
-        return np.random.default_rng([self.seed, *words, list(ANISOTROPIES).index(self.anisotropy)])
+        words = [self.seed, zlib.crc32(self.entry.name.encode()), round(1000 * self.resolution)]
+        if self.anisotropy != DRAWN:
+            words.append(list(ANISOTROPIES).index(self.anisotropy))
+        return np.random.default_rng(words)
 
 
 def all_cases(
-    entries: Sequence[ModelEntry], resolutions: Sequence[float], by_images: Sequence[ModelEntry], seed: int
+    entries: Sequence[ModelEntry],
+    resolutions: Sequence[float],
+    by_images: Sequence[ModelEntry],
+    seed: int,
+    views: Sequence[str] = tuple(ANISOTROPIES),
 ) -> list[Case]:
     """Return every model at every resolution and anisotropy by the fast route, and some by way of images."""
     return [
@@ -67,7 +76,7 @@ def all_cases(
         for route, models in zip(ROUTES, (entries, by_images), strict=True)
         for entry in models
         for resolution in resolutions
-        for anisotropy in ANISOTROPIES
+        for anisotropy in views
     ]
 
 
@@ -106,6 +115,15 @@ def views_of(case: Case, generator: np.random.Generator) -> tuple[PreferredView,
 
 def _make(case: Case) -> HalfMapPair:
     generator = case.generator()
+    if case.anisotropy == DRAWN:
+        pair = simulate_pair(
+            case.entry,
+            generator,
+            resolution=case.resolution,
+            size_factor=BOX_OVER_EXTENT,
+            from_images=case.route == "images",
+        )
+        return replace(pair, diameter=diameter_of(pair.mask))
     particle = compose_particle(
         case.entry,
         (),

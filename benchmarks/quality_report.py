@@ -1,4 +1,4 @@
-"""The scorecard as JSON, as a table in markdown and as one picture for a model card."""
+"""The scorecard as JSON and as tables in markdown."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ TIERS = (
 )
 """Name, least gain of the mean FSC over the baseline, in which share of the cases."""
 CONTROLS = ("unchanged", "from memory")
-_ROWS = ("input", "wiener", "gaussian", "non_local_means")
-_NAMES = {"input": "noisy input", "wiener": "Wiener by FSC", "non_local_means": "non-local means"}
+PEER_ROWS = ("input", "wiener", "gaussian", "non_local_means")
+NAMES = {"input": "noisy input", "wiener": "Wiener by FSC", "non_local_means": "non-local means"}
 
 
 @dataclass(frozen=True)
@@ -73,12 +73,11 @@ def tier(gains: Sequence[float]) -> str:
 
 
 def write_scorecard(card: Scorecard, folder: Path) -> str:
-    """Write the three files and return the markdown."""
+    """Write both files and return the markdown."""
     folder.mkdir(parents=True, exist_ok=True)
     text = as_markdown(card)
     (folder / "scorecard.json").write_text(json.dumps(asdict(card), indent=1), encoding="utf-8")
     (folder / "scorecard.md").write_text(text, encoding="utf-8")
-    draw(card, folder / "scorecard.png")
     return text
 
 
@@ -95,6 +94,8 @@ def as_markdown(card: Scorecard) -> str:
         ]
         lines += _quality_table(card, route)
         lines += _gain_table(card, route)
+        for name in card.weights:
+            lines += _resolution_table(card, name, route)
     lines += _behaviour_tables(card)
     lines += _verdict_table(card)
     return "\n".join(lines) + "\n"
@@ -118,8 +119,8 @@ def _summary(card: Scorecard, name: str) -> list[str]:
     return ["", line]
 
 
-def _methods(card: Scorecard) -> list[str]:
-    return [*_ROWS, *(label for name in card.weights for label in (f"{name} × mask", name))]
+def methods(card: Scorecard) -> list[str]:
+    return [*PEER_ROWS, *(label for name in card.weights for label in (f"{name} × mask", name))]
 
 
 def _quality_table(card: Scorecard, route: str) -> list[str]:
@@ -132,7 +133,7 @@ def _quality_table(card: Scorecard, route: str) -> list[str]:
         f"| map | {head} | correlation | solvent | cases |",
         "| --- |" + " --- |" * (len(resolutions) + 3),
     ]
-    for method in _methods(card):
+    for method in methods(card):
         mine = [record for record in records if method in record["scores"]]
         if not mine:
             continue
@@ -142,7 +143,7 @@ def _quality_table(card: Scorecard, route: str) -> list[str]:
             cells.append(f"{np.mean(values):.4f}" if values else "")
         correlation = np.mean([r["scores"][method]["correlation"] for r in mine])
         solvent = np.exp(np.mean([np.log(max(r["scores"][method]["solvent"], 1e-12)) for r in mine]))
-        label = _NAMES.get(method, method.replace("× mask", "'s mask × input"))
+        label = NAMES.get(method, method.replace("× mask", "'s mask × input"))
         lines.append(f"| {label} | {' | '.join(cells)} | {correlation:.3f} | {solvent:.2g} | {len(mine)} |")
     return lines
 
@@ -159,6 +160,34 @@ def _gain_table(card: Scorecard, route: str) -> list[str]:
         gains = [card.gains(name, route=route, anisotropy=kind) for kind in kinds]
         cells = [f"{np.mean(g):+.4f} ({100 * np.mean(np.array(g) > 0):.0f} % rise)" if g else "" for g in gains]
         lines.append(f"| {name} | {' | '.join(cells)} |")
+    return lines
+
+
+def _resolution_table(card: Scorecard, name: str, route: str) -> list[str]:
+    """Say what a set of weights does at each resolution: the table of a model card."""
+    records = [r for r in card.quality if r["route"] == route and {name, "input"} <= r["scores"].keys()]
+    if not records:
+        return []
+    head = [f"{name}, Å", "cases", "input", "baseline", "denoised", "gain", "least", "worst shell"]
+    head += ["solvent, lower by", "mask Dice", "correlation"]
+    lines = ["", "| " + " | ".join(head) + " |", "| --- |" + " --- |" * (len(head) - 1)]
+    for resolution in [*sorted({record["resolution"] for record in records}), None]:
+        some = [r["scores"] for r in records if resolution in (None, r["resolution"])]
+        rows = [(scores["input"], scores[f"{name} × mask"], scores[name]) for scores in some]
+        fscs = np.array([[mean_fsc(score) for score in row] for row in rows])
+        gains = fscs[:, 2] - fscs[:, 1]
+        worst = min(float(np.min(np.subtract(after["fsc"], masked["fsc"]))) for _, masked, after in rows)
+        folds = [before["solvent"] / max(after["solvent"], 1e-12) for before, _, after in rows]
+        correlations = np.mean(
+            [(before["correlation"], after["correlation"]) for before, _, after in rows], axis=0
+        )
+        cells = ["all" if resolution is None else f"{resolution:g}", str(len(rows))]
+        cells += [f"{value:.3f}" for value in fscs.mean(0)]
+        cells += [f"{gains.mean():+.3f}", f"{gains.min():+.3f}", f"{worst:+.3f}"]
+        cells += [f"{np.exp(np.mean(np.log(folds))):.0f} × (least {min(folds):.1f})"]
+        cells += [f"{np.mean([after['dice'] for *_, after in rows]):.2f}"]
+        cells += ["{:.3f} → {:.3f}".format(*correlations)]
+        lines.append(f"| {' | '.join(cells)} |")
     return lines
 
 
@@ -219,79 +248,3 @@ def _verdict_table(card: Scorecard) -> list[str]:
     held = "as they must" if card.controls_hold else "NOT as they must: no verdict counts"
     lines += ["", f"The controls do {held}: what changes nothing passes, what goes by memory fails."]
     return lines
-
-
-def draw(card: Scorecard, path: Path) -> None:
-    """Draw gains by resolution, FSC curves, repeated application and the tests, as one PNG."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11, 8), layout="constrained")
-    axes = figure.subplots(2, 2)
-    _draw_gains(axes[0, 0], card)
-    _draw_curves(axes[0, 1], card)
-    _draw_drift(axes[1, 0], card)
-    _draw_verdicts(axes[1, 1], card)
-    figure.savefig(path, dpi=110)
-
-
-def _draw_gains(axes: Any, card: Scorecard) -> None:
-    axes.set(
-        title="Gain of the mean FSC over input × network's mask", xlabel="resolution (Å)", ylabel="FSC gain"
-    )
-    resolutions = sorted({record["resolution"] for record in card.quality})
-    width = 0.8 / max(1, len(card.weights))
-    for index, name in enumerate(card.weights):
-        per = [card.gains(name, resolution=resolution) for resolution in resolutions]
-        places = [k - 0.4 + width * (index + 0.5) for k, values in enumerate(per) if values]
-        if places:
-            axes.boxplot([v for v in per if v], positions=places, widths=0.8 * width, showfliers=True)
-            axes.plot([], [], label=name)
-    for _, least, _ in TIERS:
-        axes.axhline(least, color="tab:green", lw=0.6, ls=":")
-    axes.axhline(0, color="0.5", lw=0.8)
-    axes.set_xticks(range(len(resolutions)), [f"{r:g}" for r in resolutions])
-
-
-def _draw_curves(axes: Any, card: Scorecard) -> None:
-    axes.set(
-        title="FSC to the truth in its mask, mean of all cases", xlabel="frequency × resolution", ylabel="FSC"
-    )
-    grid = np.linspace(0.05, 1, 40)
-    for method in _methods(card):
-        curves = [
-            np.interp(grid, np.arange(1, len(curve) + 1) / len(curve), curve)
-            for record in card.quality
-            if method in record["scores"] and (curve := record["scores"][method]["fsc"])
-        ]
-        if curves:
-            style = {"ls": "--", "lw": 1.0} if method in _ROWS or "×" in method else {"lw": 2.0}
-            axes.plot(grid, np.mean(curves, axis=0), label=_NAMES.get(method, method), **style)
-    if card.quality:
-        axes.legend(fontsize=8)
-
-
-def _draw_drift(axes: Any, card: Scorecard) -> None:
-    axes.set(title="Applied again and again", xlabel="application", ylabel="mean FSC to the truth")
-    for name in card.weights:
-        runs = [r["found"]["fsc"] for r in card.behaviour if r["weights"] == name and r["kind"] == "drift"]
-        if runs:
-            mean = np.mean(runs, axis=0)
-            axes.plot(range(1, len(mean) + 1), mean, "o-", label=name)
-            axes.legend(fontsize=8)
-
-
-def _draw_verdicts(axes: Any, card: Scorecard) -> None:
-    axes.set(title="Hallucination: found (dots) against what is allowed (bars)")
-    names = [name for name in card.verdicts if name != "unchanged"]
-    tests = list(dict.fromkeys(v["test"] for found in card.verdicts.values() for v in found))
-    height = 0.8 / max(1, len(names))
-    for index, name in enumerate(names):
-        for verdict in card.verdicts[name]:
-            y = tests.index(verdict["test"]) - 0.4 + height * (index + 0.5)
-            colour = "tab:blue" if verdict["passed"] else "tab:red"
-            axes.barh(y, verdict["bound"], height=0.8 * height, color="0.85")
-            axes.plot(verdict["found"], y, "o", color=colour)
-            axes.annotate(name, (verdict["found"], y), fontsize=6, xytext=(5, -2), textcoords="offset points")
-    axes.set_yticks(range(len(tests)), tests)
-    axes.set_xscale("symlog", linthresh=0.01)
-    axes.axvline(0, color="0.5", lw=0.8)

@@ -5,7 +5,7 @@
     python benchmarks/denoiser_quality.py --weights v1 other.safetensors    # all of it; stop and go on at will
     python benchmarks/denoiser_quality.py --weights my.safetensors --quick
     python benchmarks/denoiser_quality.py --weights v1 --only quality --limit 8 --resolutions 5
-    python benchmarks/denoiser_quality.py --weights v1 --only quality --views drawn    # a quick comparison
+    python benchmarks/denoiser_quality.py --weights v1 --only quality --views drawn --peers input   # first look
 
 **Quality.** Each model of the table's ``test`` split is simulated at four resolutions and three anisotropies
 by the fast route, some of them by way of images too (docs/calibration.md); with ``--views drawn``, once at each
@@ -38,7 +38,7 @@ from pathlib import Path
 from typing import Any
 
 import hallucination as h
-from hallucination_trials import Trial, trials
+from hallucination_trials import KINDS, TESTS, Trial, trials
 from quality_behaviour import drift, equivariance
 from quality_cases import ANISOTROPIES, DRAWN, PROTOCOL, Case, all_cases, box_of, pair_of, spread
 from quality_pictures import draw
@@ -104,6 +104,8 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         default=list(ANISOTROPIES),
         help="of the quality part",
     )
+    parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS), help="of the quality part")
+    parser.add_argument("--tests", nargs="+", choices=[*TESTS, *KINDS], help="of the hallucination part")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", default="auto", choices=["auto", "float32", "bfloat16"])
@@ -187,7 +189,7 @@ def quality_tasks(
         def pair(case: Case = case) -> Any:
             return pair_of(case, args.work / "pairs")
 
-        for name in PEERS:
+        for name in args.peers:
             if name == "non_local_means" and case.entry.name not in slow:
                 continue  # half a minute each: on the models that go by way of images, by both routes
             cost = voxels * (4 if name == "non_local_means" else 1)
@@ -235,7 +237,8 @@ def denoisers_with_memory(networks: dict[str, Denoiser]) -> dict[str, h.WithMemo
 
 def trials_of(args: argparse.Namespace) -> list[Trial]:
     """Return the tests of hallucination, on models of the whole test split."""
-    return trials(choose_models(args.models, None)[0], args.work, args.seed, quick=args.quick)
+    found = trials(choose_models(args.models, None)[0], args.work, args.seed, quick=args.quick)
+    return [trial for trial in found if args.tests is None or trial.name in args.tests]
 
 
 def hallucination_tasks(
@@ -272,12 +275,12 @@ def report(args: argparse.Namespace, entries: Sequence[ModelEntry], networks: di
         quality=[
             {"case": case.name, "model": case.entry.name, "resolution": case.resolution}
             | {"anisotropy": case.anisotropy, "route": case.route, "scores": scores}
-            for case in quality_cases(args, entries)
+            for case in (quality_cases(args, entries) if "quality" in args.only else ())
             if (scores := _scores(args.work / "quality" / case.name, networks))
         ],
         behaviour=[
             {"case": case.name, "weights": name, "kind": kind, "found": found}
-            for case in behaviour_cases(args, entries)
+            for case in (behaviour_cases(args, entries) if "behaviour" in args.only else ())
             for name, network in networks.items()
             for kind in ("drift", "equivariance")
             if (found := read(args.work / "behaviour" / case.name / key_of(network) / f"{kind}.json"))

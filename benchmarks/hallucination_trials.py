@@ -16,6 +16,7 @@ from quality_cases import Case, box_of
 from blushcore.simulation import ModelEntry, atom_positions, read_structure
 
 HELICAL_SUBJECTS, HELICAL_RESOLUTIONS = 4, (4.5, 6.0)
+TESTS = ("noise", "helix", "mirror", "scrambled", "beads")
 KINDS = {"amyloid": "amyloid", "RNA": "nucleic", "virus": "virus", "membrane proteins": "membrane"}
 """Name of a test and what the table's class_guess has."""
 

@@ -16,17 +16,18 @@ _RISE, _TURN = 1.5, np.radians(100.0)
 """Å and radians a residue, right-handed."""
 _ATOMS = ((1.57, 0.0, 0.0), (2.29, 28.3, 0.87), (1.66, 55.4, 1.99), (1.98, 75.6, 3.16), (3.29, 18.0, -0.2))
 """N, Cα, C, O, Cβ: radius (Å), angle (degrees), height (Å)."""
-_RESIDUES = 9
-_WINDOW_ANGSTROM = 6.0
+_RESIDUES = 13
+_WINDOW_ANGSTROM = 8.0
 """Standard deviation of the Gaussian within which a place is compared."""
-_QUANTILE = 0.99
+_QUANTILE = 0.999
+"""A helix fits along its axis only: of a helical protein, not one voxel in a hundred."""
 _COARSEST_ANGSTROM = 20.0
 
 
 def helix_likeness(
-    volume: Tensor, mask: Tensor, resolution: float, *, directions: int = 30, spins: int = 3
+    volume: Tensor, mask: Tensor, resolution: float, *, directions: int = 60, spins: int = 2
 ) -> float:
-    """Return how well an ideal helix fits where it fits best: the upper hundredth of places in the mask.
+    """Return how well an ideal helix fits where it fits best: the best thousandth of places in the mask.
 
     At each place, the largest over directions and turns about the axis of the correlation of map and helix,
     both between 20 Å and the resolution, within a Gaussian window.

@@ -46,8 +46,16 @@ class Scorecard:
     @property
     def controls_hold(self) -> bool:
         """Whether each test passes what changes nothing and fails what invents."""
+        return not self.blind_tests
+
+    @property
+    def blind_tests(self) -> list[str]:
+        """Tests in which a control does not do what it must: they tell nothing about the others."""
         honest, inventing = (self.verdicts.get(name, []) for name in CONTROLS)
-        return all(v["passed"] for v in honest) and not any(v["passed"] for v in inventing)
+        return [
+            *(v["test"] for v in honest if not v["passed"]),
+            *(v["test"] for v in inventing if v["passed"]),
+        ]
 
     def gains(self, name: str, **only: object) -> list[float]:
         """Return the gains of a set of weights over its baseline in the cases with these properties."""
@@ -241,10 +249,15 @@ def _verdict_table(card: Scorecard) -> list[str]:
                 cells.append("")
                 continue
             word = "pass" if verdict["passed"] else "**FAIL**"
+            if test in card.blind_tests and name not in CONTROLS:
+                word = "(tells nothing)"
             cells.append(f"{verdict['found']:+.4f} / {verdict['bound']:.4f} {word}")
             meanings[test] = verdict["meaning"]
         lines.append(f"| {test} | {' | '.join(cells)} |")
     lines += ["", *(f"- {test}: {meaning}." for test, meaning in meanings.items())]
-    held = "as they must" if card.controls_hold else "NOT as they must: no verdict counts"
-    lines += ["", f"The controls do {held}: what changes nothing passes, what goes by memory fails."]
+    if card.controls_hold:
+        held = "The controls do as they must: what changes nothing passes, what goes by memory fails."
+    else:
+        held = f"A control does not do what it must, and no verdict counts, in: {', '.join(card.blind_tests)}."
+    lines += ["", held]
     return lines

@@ -253,10 +253,12 @@ def test_tiers_and_verdicts_are_read_off_the_gains(bench):
     assert report.tier([0.012] * 20).startswith("after half an hour")
     assert report.tier([0.004] * 20) == "none"
     verdict = {"test": "x", "found": 0.0, "bound": 1.0, "meaning": "m", "passed": True}
-    card = report.Scorecard("c", {}, [], [], {"unchanged": [verdict], "from memory": [verdict]})
+    found = {"unchanged": [verdict], "from memory": [verdict], "mine": [verdict]}
+    card = report.Scorecard("c", {}, [], [], found)
     assert not card.controls_hold
-    assert "no verdict counts" in report.as_markdown(card)
+    assert "no verdict counts, in: x." in report.as_markdown(card)
+    assert "(tells nothing)" in report.as_markdown(card)
     failing = {**verdict, "found": 2.0, "passed": False}
-    card = replace(card, verdicts={"unchanged": [verdict], "from memory": [failing]})
+    card = replace(card, verdicts={"unchanged": [verdict], "from memory": [failing], "mine": [verdict]})
     assert card.controls_hold
-    assert np.isfinite(verdict["found"])
+    assert "tells nothing" not in report.as_markdown(card)

@@ -295,6 +295,62 @@ def test_the_x_of_the_dock_ends_worker_and_circle(make_viewer, silent):
     delete(widget)
 
 
+def test_closing_the_viewer_in_the_middle_of_a_run_ends_the_worker(make_viewer, silent):
+    from qtpy.QtCore import QEvent
+    from qtpy.QtWidgets import QApplication
+    from worker_stand_ins import pump
+
+    from napari_blush.denoise.widget import DenoiseWidget
+
+    viewer = make_viewer()
+    bare = getattr(viewer, "__wrapped__", viewer)
+    widget = DenoiseWidget(viewer, silent)
+    bare.window.add_dock_widget(widget, name="Denoise map")
+    add_map(viewer, blob())
+    silent.answer_loads_until(lambda: widget.session.can_work)
+    results = widget.session._store.folder
+    widget.denoise()
+    assert silent.is_running
+    bare.close()
+    QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    pump(0.1)
+    assert not silent.is_running
+    assert not results.exists()
+
+
+def test_the_theme_may_change_while_something_is_denoised(open_widget, silent):
+    viewer, widget = open_widget(silent)
+    add_map(viewer, blob())
+    silent.answer_loads_until(lambda: widget.session.can_work)
+    widget.denoise()
+    for theme in ("light", "dark"):
+        viewer.theme = theme
+        assert widget.panels.status.title.text() == "Denoising"
+        assert not widget.panels.status.cancel_button.isHidden()
+    assert widget.session.state == "running"
+
+
+def test_results_may_be_taken_out_of_layers_and_history(open_widget, silent):
+    from worker_stand_ins import wait_until
+
+    viewer, widget = open_widget(silent)
+    add_map(viewer, blob())
+    silent.answer_loads_until(lambda: widget.session.can_work)
+    widget.denoise()
+    silent.answer_denoise()
+    wait_until(lambda: widget.layers.split is not None)
+    viewer.layers.remove("map denoised")
+    assert widget.layers.split is None
+    widget.panels.history.remove_button.click()
+    assert widget.session.history == []
+    widget.panels.display.set_mode("difference")  # what is shown still can be
+    wait_until(lambda: "map difference (denoised − input)" in viewer.layers)
+    difference = viewer.layers["map difference (denoised − input)"]
+    np.testing.assert_allclose(difference.data, -0.5 * blob().data, atol=1e-6)
+    assert difference.colorbar.visible
+    assert viewer.layers.selection  # napari shows the controls of something
+
+
 def test_what_is_no_map_is_not_offered(open_widget, silent):
     viewer, widget = open_widget(silent)
     viewer.add_image(np.zeros((8, 8)), name="flat")

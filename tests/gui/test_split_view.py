@@ -159,6 +159,14 @@ def test_layers_may_be_renamed(make_viewer: Callable[..., Any], two_maps: Any) -
     split.close()
 
 
+def test_labels_do_not_repeat_the_name_of_the_run() -> None:
+    from napari_blush.layers.divider import without_common_name
+
+    assert without_common_name("run before the prior", "run map") == ("before the prior", "map")
+    assert without_common_name("map", "map denoised") == ("map", "map denoised")
+    assert without_common_name("one map", "another map") == ("one map", "another map")
+
+
 def test_labels_are_cut_in_the_middle_to_the_room_there_is() -> None:
     from napari_blush.layers.divider import _shortened
 

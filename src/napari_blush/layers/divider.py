@@ -123,6 +123,12 @@ class Divider:
         return self._at - max(low, min(view.left, view.right))
 
 
+def without_common_name(one: str, other: str) -> tuple[str, str]:
+    """Return labels without the word that both begin with, such as a run's name, where something is left."""
+    (first, _, rest), (second, _, others) = one.partition(" "), other.partition(" ")
+    return (rest, others) if first == second and rest and others else (one, other)
+
+
 def _shortened(label: str, room: int) -> str:
     """Leave letters out of the middle of a label that is longer than its room; all of them if that is tiny."""
     most = min(_LONGEST_LABEL, room)

@@ -9,7 +9,7 @@ from psygnal import Signal
 
 from blushcore.protocol import BlushError
 from napari_blush.layers.contrast import contrast_of_projection
-from napari_blush.layers.divider import Divider
+from napari_blush.layers.divider import Divider, without_common_name
 from napari_blush.layers.maps import METADATA
 from napari_blush.layers.split_array import SplitArray
 from napari_blush.layers.view import Connections, extent_along, unwrapped
@@ -153,7 +153,7 @@ class SplitView:
             self.position,
             vertical=extent_along(self.before, vertical),
             horizontal=extent_along(self.before, self.axis),
-            labels=(self.before.name, self.after.name),
+            labels=without_common_name(self.before.name, self.after.name),
         )
 
     def _follow_axes(self, event: Any = None) -> None:

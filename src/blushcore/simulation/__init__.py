@@ -5,7 +5,6 @@ from blushcore.simulation.compose import ComposedParticle, Composition, compose_
 from blushcore.simulation.density import electron_density, in_solvent, particle_mask
 from blushcore.simulation.half_maps import (
     HalfMaps,
-    PreferredView,
     ReconstructionStatistics,
     draw_statistics,
     simulate_half_maps,
@@ -17,6 +16,7 @@ from blushcore.simulation.rotations import random_rotation
 from blushcore.simulation.stack_file import StackWriter
 from blushcore.simulation.structures import ModelEntry, atom_positions, read_model_table, read_structure
 from blushcore.simulation.truths import MapTruth, ModelTruth, is_map, open_truth, usual_box
+from blushcore.simulation.views import PreferredView
 
 __all__ = [
     "Acquisition",

@@ -20,23 +20,13 @@ import torch
 from torch import Tensor
 
 from blushcore.protocol import BlushError
+from blushcore.simulation.finite_coverage import MOST_PARTICLES, coverage_by_particles
+from blushcore.simulation.views import PreferredView
 
 _EDGE_OF_DIVISION = 1e-3
 """An unregularised reconstruction is data ÷ (W + 10⁻³⟨W⟩_shell) (METHOD: Kimanius et al. 2024)."""
 _SSNR_AT_RESOLUTION = 1 / 6
 """Where the FSC is 1/7, the spectral signal-to-noise ratio FSC/(1 − FSC) is 1/6."""
-
-
-@dataclass(frozen=True)
-class PreferredView:
-    """A cluster of views: the particles seen along ± `axis` with a spread, and what share they are."""
-
-    axis: tuple[float, float, float]
-    """Unit vector, x, y, z."""
-    concentration: float
-    """κ of a Watson distribution, exp(κ((d·axis)² − 1)); 0 is uniform, 10 spreads over about ± 18°."""
-    weight: float
-    """Share of the particles, relative to 1 for those seen uniformly."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +48,10 @@ class ReconstructionStatistics:
     """Kilovolts."""
     noise_colour: float = 2.0
     """By how many times its white level the power of the images' noise exceeds it at the lowest frequencies."""
+    particles: int | None = None
+    """In each half: few of them see some directions more often than others. None for very many."""
+    offset_error: float = 0.0
+    """Standard deviation of the particles' offsets from the true ones along x and y, Å."""
 
 
 @dataclass(frozen=True)
@@ -105,33 +99,38 @@ def simulate_half_maps(
             f"{statistics.resolution / 2:g} Å, and these are {voxel_size:g} Å."
         )
     frequency, directions = _frequencies(n, voxel_size, density.device)
-    coverage = coverage_of_directions(directions, statistics.views)
-    transfer = coverage / (coverage + _EDGE_OF_DIVISION)
+    coverages = _coverages(frequency, directions, n * voxel_size, n, statistics, generator)
     blurred = _local_blur(density, frequency, voxel_size, statistics, generator)
-    damping = torch.exp(-statistics.b_factor / 4 * frequency**2)
+    # A component lies in the planes of all images that show it: their offsets blur it as they are, in 2D.
+    damping = torch.exp(
+        -(statistics.b_factor / 4 + 2 * (math.pi * statistics.offset_error) ** 2) * frequency**2
+    )
     signal_spectrum = torch.fft.rfftn(blurred) * damping
-    noise_amplitude = _noise_amplitude(frequency, coverage, statistics)
+    noise_amplitudes = [_noise_amplitude(frequency, coverage, statistics) for coverage in coverages]
 
     # Power inside the mask at the resolution: all of the signal, the mask's share of the noise.
     shell = (frequency * n * voxel_size).round()
     wanted = n * voxel_size / statistics.resolution
     near = (shell - wanted).abs() <= max(1.0, 0.08 * wanted)
     signal_power = (signal_spectrum[near].abs() ** 2).mean()
-    noise_power = (noise_amplitude[near] ** 2).mean() * density.numel() * (mask.square().mean())
+    noise_power = (noise_amplitudes[0][near] ** 2).mean() * density.numel() * (mask.square().mean())
     scale = torch.sqrt(signal_power / noise_power / _SSNR_AT_RESOLUTION)
 
-    signal_spectrum *= transfer
-    signal = torch.fft.irfftn(signal_spectrum, s=density.shape)
+    # Unregularised: data ÷ (W + ε). Where nothing is seen, nothing is known.
+    signals = [
+        torch.fft.irfftn(signal_spectrum * (coverage / (coverage + _EDGE_OF_DIVISION)), s=density.shape)
+        for coverage in coverages
+    ]
     half1, half2 = (
-        signal
+        signals[half % len(signals)]
         + torch.fft.irfftn(
             torch.fft.rfftn(torch.randn(density.shape, generator=generator, device=density.device))
-            * (scale * noise_amplitude),
+            * (scale * noise_amplitudes[half % len(signals)]),
             s=density.shape,
         )
-        for _ in range(2)
+        for half in range(2)
     )
-    return HalfMaps(half1, half2, signal)
+    return HalfMaps(half1, half2, torch.stack(signals).mean(0))
 
 
 def draw_statistics(
@@ -223,6 +222,27 @@ def coverage_of_directions(
         total += view.weight / mean * density(1 - cosine**2)
         norm += view.weight
     return total / norm
+
+
+def _coverages(
+    frequency: Tensor,
+    directions: tuple[Tensor, Tensor, Tensor],
+    size: float,
+    box_size: int,
+    statistics: ReconstructionStatistics,
+    generator: torch.Generator,
+) -> list[Tensor]:
+    """Return how densely components are seen in each half: one for both where there are very many particles."""
+    if statistics.particles is None or statistics.particles >= MOST_PARTICLES:
+        return [coverage_of_directions(directions, statistics.views)]
+    per_voxel = frequency * (size / box_size)
+    x, y, z = (direction * per_voxel for direction in directions)
+    seed = int(torch.randint(2**62, (1,), generator=generator, device=generator.device))
+    draws = np.random.default_rng(seed)
+    return [
+        coverage_by_particles((x, y, z), box_size, statistics.particles, statistics.views, draws)
+        for _ in range(2)
+    ]
 
 
 def _noise_amplitude(frequency: Tensor, coverage: Tensor, statistics: ReconstructionStatistics) -> Tensor:

@@ -25,8 +25,8 @@ from blushcore.reconstruction import HalfSums, unregularised_map
 from blushcore.shells import fsc
 from blushcore.shells.plane import PlaneComponents
 from blushcore.simulation.acquisition import Acquisition
-from blushcore.simulation.half_maps import HalfMaps, PreferredView, usual_b_factor
-from blushcore.simulation.views import draw_viewing_angles
+from blushcore.simulation.half_maps import HalfMaps, usual_b_factor
+from blushcore.simulation.views import PreferredView, draw_viewing_angles
 
 _BATCH = 256
 _CONFORMERS = 5

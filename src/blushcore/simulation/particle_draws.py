@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from blushcore.simulation.half_maps import PreferredView
-from blushcore.simulation.views import draw_viewing_angles
+from blushcore.simulation.views import PreferredView, draw_viewing_angles
 
 NOTHING = -1
 """The object of an image that shows noise alone."""

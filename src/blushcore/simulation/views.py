@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from blushcore.simulation.half_maps import PreferredView
-
 _STEPS = 20_001
+
+
+@dataclass(frozen=True)
+class PreferredView:
+    """A cluster of views: the particles seen along ± `axis` with a spread, and what share they are."""
+
+    axis: tuple[float, float, float]
+    """Unit vector, x, y, z."""
+    concentration: float
+    """κ of a Watson distribution, exp(κ((d·axis)² − 1)); 0 is uniform, 10 spreads over about ± 18°."""
+    weight: float
+    """Share of the particles, relative to 1 for those seen uniformly."""
 
 
 def draw_viewing_angles(

@@ -151,7 +151,7 @@ def _quality_table(card: Scorecard, route: str) -> list[str]:
             cells.append(f"{np.mean(values):.4f}" if values else "")
         correlation = np.mean([r["scores"][method]["correlation"] for r in mine])
         solvent = np.exp(np.mean([np.log(max(r["scores"][method]["solvent"], 1e-12)) for r in mine]))
-        label = NAMES.get(method, method.replace("× mask", "'s mask × input"))
+        label = NAMES.get(method, method.replace(" × mask", "'s mask × input"))
         lines.append(f"| {label} | {' | '.join(cells)} | {correlation:.3f} | {solvent:.2g} | {len(mine)} |")
     return lines
 

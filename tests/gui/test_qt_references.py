@@ -28,6 +28,8 @@ print("alive")
 @pytest.mark.gui
 def test_thousands_of_plot_lines_do_not_end_python() -> None:
     if importlib.util.find_spec("PySide6") is None:
+        if os.environ.get("BLUSH_REQUIRE_GUI") == "1":
+            pytest.fail("BLUSH_REQUIRE_GUI=1, but PySide6 is not installed (scripts/setup --gui)")
         pytest.skip("PySide6 is not installed")
     done = subprocess.run(
         [sys.executable, "-c", LOSING, "held"],

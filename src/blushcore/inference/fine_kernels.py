@@ -89,7 +89,7 @@ def compare_rows(
         Indices into `ramps`, int64.
     marks
         Of each image, its tables (rows / 8 × offsets / 4): whether anything is asked for there; empty if
-        everything is. Where nothing is, values are left as they were, or not.
+        everything is. Values where nothing is have no meaning.
     ramps, images
         Phase ramps ``(T, 2P)`` and images ``(B, 2P)``, float32, real parts first.
     values

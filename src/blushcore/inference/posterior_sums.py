@@ -7,7 +7,7 @@ only through its CTF are products over images.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -100,7 +100,7 @@ def add_posterior_sums(
     most_slices = max(_LEAST_ROWS, slice_bytes // (4 * row_bytes))
     if compiled:
         most_slices = min(most_slices, max(_LEAST_ROWS, _BLOCK_BYTES // row_bytes))
-    add = (_Compiled if compiled else _Products)(poses, posterior, images, ramps, most_slices)
+    add = (_Compiled if compiled else _Products)(poses, posterior, images, ramps)
     blocks = torch.split(torch.unique(kept), most_slices) if len(kept) else ()
     of_slices, of_data = torch.empty(2, min(most_slices, len(kept)), 2 * plane.count, device=device)
     for block in blocks:
@@ -124,9 +124,7 @@ def add_posterior_sums(
 class _Compiled:
     """Adds by compiled loops over orientations, then images, then the offsets that have weight."""
 
-    def __init__(
-        self, poses: PosesToCompare, posterior: Posterior, images: TileImages, ramps: Tensor, _most_rows: int
-    ) -> None:
+    def __init__(self, poses: PosesToCompare, posterior: Posterior, images: TileImages, ramps: Tensor) -> None:
         self.cross = torch.zeros(images.factor.shape)
         self._poses, self._posterior = poses, posterior
         self._value_start = poses.value_start.numpy()
@@ -165,24 +163,22 @@ class _Compiled:
 class _Products:
     """Adds by matrix products of an image's weights with the phase ramps: for any device."""
 
-    def __init__(
-        self, poses: PosesToCompare, posterior: Posterior, images: TileImages, ramps: Tensor, most_rows: int
-    ) -> None:
+    def __init__(self, poses: PosesToCompare, posterior: Posterior, images: TileImages, ramps: Tensor) -> None:
         self.cross = torch.zeros_like(images.factor)
         self._shares = [_Share.of(b, poses, posterior) for b in range(len(images.masked))]
-        self._ramps, self._most_rows = _real_and_imaginary(ramps), most_rows
+        self._ramps = _real_and_imaginary(ramps)
         self._unmasked = _real_and_imaginary(images.unmasked * images.factor)
         self._masked = _real_and_imaginary(images.masked)
 
     def __call__(self, block: Tensor, slices: Tensor, data: Tensor, share_of: Tensor) -> None:
         limits = np.array([int(block[0]), int(block[-1]) + 1])
         for b, share in enumerate(self._shares):
-            for some in share.runs(limits, self._most_rows):
-                table = share.weights[some]
-                rows = torch.searchsorted(block, share.orientations[some])
-                share_of[b, rows] = table.sum(1)
-                moved = torch.mm(table, self._ramps[share.offsets])
-                _add_moved(slices, rows, moved, self._unmasked[b], self._masked[b], data, self.cross[b])
+            some = share.within(limits)
+            table = share.weights[some]
+            rows = torch.searchsorted(block, share.orientations[some])
+            share_of[b, rows] = table.sum(1)
+            moved = torch.mm(table, self._ramps[share.offsets])
+            _add_moved(slices, rows, moved, self._unmasked[b], self._masked[b], data, self.cross[b])
 
 
 @dataclass(frozen=True)
@@ -206,11 +202,10 @@ class _Share:
             table = table[:, columns]
         return cls(poses.orientations[o0:o1][rows], poses.offsets[t0:t1][columns], table)
 
-    def runs(self, limits: np.ndarray, most_rows: int) -> Iterator[slice]:
-        """Yield which of the orientations lie within `limits`, no more than so many at a time."""
+    def within(self, limits: np.ndarray) -> slice:
+        """Return which of the orientations lie within `limits`."""
         first, last = np.searchsorted(self.orientations.cpu().numpy(), limits).tolist()
-        for begin in range(first, last, most_rows):
-            yield slice(begin, min(begin + most_rows, last))
+        return slice(first, last)
 
 
 def _real_and_imaginary(values: Tensor) -> Tensor:

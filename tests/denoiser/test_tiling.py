@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from blushcore.denoiser import tiling
 from blushcore.denoiser.tiling import MARGIN, add, blending_window, cover, cut
 
 SPANS = st.tuples(st.integers(2, 150), st.floats(0, 1), st.floats(0, 1))
@@ -28,14 +29,32 @@ def test_every_voxel_of_the_mask_gets_weight(spans, stride):
     mask = torch.zeros(shape)
     box = tuple(slice(int(min(a, b) * (n - 1)), int(max(a, b) * (n - 1)) + 1) for n, a, b in spans)
     mask[box] = 1e-3
-    tiling = cover(mask, stride=stride)
-    assert tiling.shape == shape
-    assert float(summed(tiling.origins, shape)[mask > 0].min()) > 1e-3
+    covered = cover(mask, stride=stride)
+    assert covered.shape == shape
+    assert float(summed(covered.origins, shape)[mask > 0].min()) > 1e-3
 
 
-@pytest.mark.parametrize(("n", "fewest"), [(46, 1), (47, 8), (82, 9), (89, 35), (128, 91), (256, 559)])
+@pytest.mark.parametrize(("n", "fewest"), [(46, 1), (47, 8), (82, 9), (89, 34), (128, 82), (256, 559)])
 def test_a_full_box_takes_as_few_blocks_as_fit(n, fewest):
     assert len(cover(torch.ones((n, n, n))).origins) == fewest
+
+
+@pytest.mark.parametrize(("n", "left_out"), [(82, False), (96, True), (128, True)])
+def test_blocks_that_others_stand_in_for_are_left_out_evenly_and_half_of_the_weight_stays(
+    n, left_out, monkeypatch
+):
+    mask = torch.ones(n, n, n)
+    kept = cover(mask).origins
+    monkeypatch.setattr(tiling, "_SPARE", 0.0)
+    lattices = cover(mask).origins
+    assert set(kept) <= set(lattices)
+    assert (len(kept) < len(lattices)) == left_out
+    assert (summed(kept, (n, n, n)) >= 0.5 * summed(lattices, (n, n, n)) - 1e-4).all()
+    firsts = sorted({origin[0] for origin in lattices})
+    z, y, x = zip(*((firsts.index(first) for first in origin) for origin in kept), strict=True)
+    last = len(firsts) - 1
+    assert {*zip(z, y, x, strict=True)} == {(last - i, j, k) for i, j, k in zip(z, y, x, strict=True)}
+    assert {*zip(z, y, x, strict=True)} == {*zip(x, z, y, strict=True)}
 
 
 def test_blocks_without_mask_are_left_out():

@@ -79,7 +79,7 @@ def test_the_cpu_allocators_own_error_is_recognised():
 
 
 def test_a_map_too_large_for_the_host_is_refused_before_it_is_begun(monkeypatch):
-    monkeypatch.setattr("blushcore.denoiser.application.host_memory", lambda: Memory(1 << 30, 1 << 20))
+    monkeypatch.setattr("blushcore.denoiser.placement.host_memory", lambda: Memory(1 << 30, 1 << 20))
     with pytest.raises(BlushError, match=r"takes about 0\.0 GiB of memory; 0\.0 GiB are free") as caught:
         MapDenoising(Scaling(), torch.randn((40, 40, 40)), (1.5,) * 3)
     assert "more memory" in caught.value.remedy

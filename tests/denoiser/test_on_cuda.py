@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from blushcore.denoiser import Denoiser, MapDenoising, denoise_map, local_standard_deviation
-from blushcore.denoiser import application as application_module
+from blushcore.denoiser import placement
 from blushcore.denoiser.denoiser import OutOfDeviceMemoryError
 from blushcore.devices import DeviceDescription, Memory
 
@@ -62,7 +62,7 @@ def test_a_map_is_that_of_the_cpu(network, on_cuda, data):
 
 def test_volumes_stay_on_the_host_of_a_small_device(on_cuda, data, monkeypatch):
     expected = denoise_map(on_cuda(), data, (1.5,) * 3)
-    monkeypatch.setattr(application_module, "describe_device", small_gpu)
+    monkeypatch.setattr(placement, "describe_device", small_gpu)
     denoising = MapDenoising(on_cuda(), data, (1.5,) * 3)
     assert denoising.volumes_device.type == "cpu"
     for _ in denoising.run():

@@ -14,17 +14,12 @@ import torch
 from torch import Tensor
 
 from blushcore.denoiser.acceptance import require_denoisable, require_finite
-from blushcore.denoiser.denoiser import (
-    BlockDenoiser,
-    OutOfDeviceMemoryError,
-    call_within_memory,
-    is_out_of_memory,
-)
+from blushcore.denoiser.denoiser import BlockDenoiser, call_within_memory
 from blushcore.denoiser.local_std import local_standard_deviation
 from blushcore.denoiser.network import BLOCK_SIZE, VOXEL_SIZE_ANGSTROM
+from blushcore.denoiser.placement import fits, host_with_room, volumes_peak_bytes, with_room
 from blushcore.denoiser.region import mask_on_grid, particle_sphere
 from blushcore.denoiser.tiling import MARGIN, Origin, Tiling, add, blending_window, cover, cut
-from blushcore.devices import describe_device, host_memory
 from blushcore.protocol import BlushError, Progress
 from blushcore.volumes import describe_box
 from blushcore.volumes.fourier import fourier_resample
@@ -33,8 +28,6 @@ from blushcore.volumes.resampling import grid_of_voxel_size
 _SMALLEST_WEIGHT = 1e-6
 _SMALLEST_CONTRAST = 1e-6
 """Least standard deviation on the network's grid, relative to the largest value of the map."""
-_VOLUMES_AT_PEAK = 11
-"""float32 volumes of the larger grid that are alive at once at most: six stay, transforms need more."""
 
 
 @dataclass(frozen=True)
@@ -152,9 +145,9 @@ class MapDenoising:
         self._focus = focus
         self._shape: tuple[int, int, int] = (data.shape[0], data.shape[1], data.shape[2])
         self._grid, self._grid_voxel_size = grid_of_voxel_size(self._shape, voxel_size, VOXEL_SIZE_ANGSTROM)
-        place = _place_for(self._peak_bytes, denoiser.device)
-        if not self._fitting(place, lambda: self._set_up(data, mask, diameter, stride, place)):
-            self._set_up(data, mask, diameter, stride, _host(self._peak_bytes))
+        place = with_room(self._peak_bytes, denoiser.device)
+        if not fits(place, lambda: self._set_up(data, mask, diameter, stride, place)):
+            self._set_up(data, mask, diameter, stride, host_with_room(self._peak_bytes))
         self._left = set(self._tiling.origins)
 
     @property
@@ -305,8 +298,8 @@ class MapDenoising:
 
     def _denoise(self, batch: list[Origin]) -> None:
         device = self.volumes_device
-        if not self._fitting(device, lambda: self._denoise_once(batch)):
-            self._volumes.move_to(_host(self._peak_bytes))
+        if not fits(device, lambda: self._denoise_once(batch)):
+            self._volumes.move_to(host_with_room(self._peak_bytes))
             torch.cuda.empty_cache()
             self._denoise_once(batch)
 
@@ -322,17 +315,6 @@ class MapDenoising:
         for index, origin in enumerate(batch):
             add(volumes.estimate, origin, changes[index].mul_(shares[index]))
             add(volumes.inside, origin, shares[index].mul_(inside[index]))
-
-    @staticmethod
-    def _fitting(device: torch.device, work: Callable[[], None]) -> bool:
-        """Do the work; False where the device with the volumes ran out of memory and the host may do better."""
-        try:
-            work()
-        except (RuntimeError, OutOfDeviceMemoryError) as error:
-            if device.type == "cpu" or not is_out_of_memory(error):
-                raise
-            return False  # and let go of the error, whose traceback holds on to tensors
-        return True
 
 
 def denoise_map(
@@ -350,17 +332,6 @@ def denoise_map(
     for _ in denoising.run():
         pass
     return denoising.result()
-
-
-def volumes_peak_bytes(shape: tuple[int, int, int], grid: tuple[int, int, int]) -> int:
-    """Return how much memory the volumes of a map take at most, beside the network's own.
-
-    Parameters
-    ----------
-    shape, grid
-        Number of voxels along (z, y, x) of the map and on the network's grid.
-    """
-    return 4 * _VOLUMES_AT_PEAK * max(math.prod(grid), math.prod(shape))
 
 
 def _contributes(start: int, place: float) -> bool:
@@ -387,24 +358,6 @@ def _check(
 def _value_range(data: Tensor) -> tuple[float, float]:
     lowest, highest = (float(bound) for bound in torch.aminmax(data))  # NaN if any is
     return lowest, highest
-
-
-def _place_for(needed: int, device: torch.device) -> torch.device:
-    """Choose the network's device if it is CUDA's and half of its free memory is enough; else the host."""
-    if device.type == "cuda" and 2 * needed <= describe_device(device).memory.available:
-        return device
-    return _host(needed)
-
-
-def _host(needed: int) -> torch.device:
-    free = host_memory().available
-    if needed > free:
-        raise BlushError(
-            f"Denoising this map takes about {needed / 2**30:.1f} GiB of memory; "
-            f"{free / 2**30:.1f} GiB are free.",
-            "Use a machine with more memory, or crop the map.",
-        )
-    return torch.device("cpu")
 
 
 def _mean_outside(volume: Tensor, mask: Tensor) -> float:

@@ -7,8 +7,8 @@ import math
 import torch
 
 from blushcore.denoiser import VOXEL_SIZE_ANGSTROM, find_weights, list_weights
-from blushcore.denoiser.application import volumes_peak_bytes
 from blushcore.denoiser.denoiser import BYTES_PER_BLOCK
+from blushcore.denoiser.placement import volumes_peak_bytes
 from blushcore.denoiser.weights import DEFAULT_WEIGHTS
 from blushcore.devices import describe_device
 from blushcore.interactive.messages import DeviceFacts, WeightsFacts

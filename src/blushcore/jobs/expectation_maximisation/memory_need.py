@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import torch
 
-from blushcore.denoiser.application import volumes_peak_bytes
 from blushcore.denoiser.denoiser import BYTES_PER_BLOCK
 from blushcore.denoiser.network import VOXEL_SIZE_ANGSTROM
+from blushcore.denoiser.placement import volumes_peak_bytes
 from blushcore.devices import describe_device, host_memory
 from blushcore.inference import MemoryPlan
 from blushcore.jobs.expectation_maximisation.parameters import SearchParameters

@@ -7,8 +7,7 @@ import copy
 import pytest
 import torch
 
-from blushcore.denoiser import Denoiser, MapDenoising, denoise_map, local_standard_deviation
-from blushcore.denoiser import placement
+from blushcore.denoiser import Denoiser, MapDenoising, denoise_map, local_standard_deviation, placement
 from blushcore.denoiser.denoiser import OutOfDeviceMemoryError
 from blushcore.devices import DeviceDescription, Memory
 

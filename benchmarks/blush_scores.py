@@ -8,9 +8,10 @@ from pathlib import Path
 
 import mrcfile
 import numpy as np
-from frames import frame_of, in_frame
-from refine_scores import crossing, matched_tables, object_to_image, offset_errors, shell_correlation
+from refine_scores import crossing, shell_correlation
 from scipy import ndimage
+
+from blushcore.simulation.run_frame import frame_of_run, in_frame
 
 _WRONG_DEG = 10.0
 
@@ -51,8 +52,7 @@ def frame_scores(run: Path, dataset: Path, *, prefix: str = "run", copies: int =
     with mrcfile.open(dataset / "truth.mrc") as file:
         truth, size = np.asarray(file.data, np.float32), float(file.voxel_size.x) * len(file.data)
     halves = [np.asarray(mrcfile.read(run / f"{prefix}_half{h}_class001_unfil.mrc")) for h in (1, 2)]
-    found, true = matched_tables(run / f"{prefix}_data.star", dataset / "true.star")
-    frame = frame_of(object_to_image(found), object_to_image(true), offset_errors(found, true), copies)
+    frame = frame_of_run(run / f"{prefix}_data.star", dataset / "true.star", copies)
     turned = in_frame(truth, frame, size / len(truth))
     inside = ndimage.gaussian_filter(turned, 2) > 0.05 * turned.max()
     mask = ndimage.gaussian_filter(inside.astype(np.float32), 1.5)

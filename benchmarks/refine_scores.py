@@ -1,6 +1,6 @@
 """How good a finished refinement of a set with known truth is: RELION's run folders and ours alike.
 
-The frame that a run ended in is taken out first, in the same way for all: see `frames`.
+The frame that a run ended in is taken out first, in the same way for all: see `blushcore.simulation.run_frame`.
 """
 
 from __future__ import annotations
@@ -10,12 +10,10 @@ from pathlib import Path
 
 import mrcfile
 import numpy as np
-import starfile
-from frames import frame_of, in_frame
 from numpy.typing import NDArray
-from pandas import DataFrame
 from scipy import ndimage
-from scipy.spatial.transform import Rotation
+
+from blushcore.simulation.run_frame import frame_of_run, in_frame
 
 Curve = NDArray[np.float64]
 Map = NDArray[np.float32]
@@ -43,8 +41,7 @@ def score_run(run: Path, dataset: Path, *, prefix: str = "run", copies: int = 1)
         truth = np.asarray(file.data, np.float32)
         size = float(file.voxel_size.x) * len(truth)
     halves = [np.asarray(mrcfile.read(run / f"{prefix}_half{h}_class001_unfil.mrc")) for h in (1, 2)]
-    found, true = matched_tables(run / f"{prefix}_data.star", dataset / "true.star")
-    frame = frame_of(object_to_image(found), object_to_image(true), offset_errors(found, true), copies)
+    frame = frame_of_run(run / f"{prefix}_data.star", dataset / "true.star", copies)
     truth = in_frame(truth, frame, size / len(truth))
     inside = ndimage.gaussian_filter(truth, 2) > 0.05 * truth.max()
     mask = ndimage.gaussian_filter(inside.astype(np.float32), 1.5)
@@ -57,14 +54,6 @@ def score_run(run: Path, dataset: Path, *, prefix: str = "run", copies: int = 1)
         angle=round(float(np.median(frame.angles_deg)), 3),
         shift=round(float(np.median(frame.offsets_angstrom)), 3),
     )
-
-
-def particle_table(path: Path) -> DataFrame:
-    """Read the particles of a STAR file with or without an optics block."""
-    content = starfile.read(path)
-    table = content["particles"] if isinstance(content, dict) else content
-    assert isinstance(table, DataFrame)
-    return table
 
 
 def shell_correlation(first: Map, second: Map) -> Curve:
@@ -86,29 +75,3 @@ def crossing(curve: Curve, size_angstrom: float, threshold: float) -> float:
         return size_angstrom / (len(curve) - 1)
     s = int(below[0]) + 1
     return float(size_angstrom / (s - 1 + (curve[s - 1] - threshold) / (curve[s - 1] - curve[s])))
-
-
-def matched_tables(found: Path, true: Path) -> tuple[DataFrame, DataFrame]:
-    """Read the poses that were found, and the true ones, in the order of the latter; by the images' numbers."""
-    truth, table = particle_table(true), particle_table(found)
-    number = table["rlnImageName"].str.partition("@")[0].astype(int)
-    order = truth["rlnImageName"].str.partition("@")[0].astype(int)
-    return table.set_index(number).loc[order], truth
-
-
-def pose_errors(found: DataFrame, true: DataFrame, copies: int) -> tuple[float, float]:
-    """Median errors of orientations (°) and offsets (Å) of tables in one order, without those of the frame."""
-    frame = frame_of(object_to_image(found), object_to_image(true), offset_errors(found, true), copies)
-    return float(np.median(frame.angles_deg)), float(np.median(frame.offsets_angstrom))
-
-
-def offset_errors(found: DataFrame, true: DataFrame) -> NDArray[np.float64]:
-    """Found less true offsets in Å, ``(N, 2)``."""
-    columns = ["rlnOriginXAngst", "rlnOriginYAngst"]
-    return found[columns].to_numpy(float) - true[columns].to_numpy(float)
-
-
-def object_to_image(table: DataFrame) -> NDArray[np.float64]:
-    """Return RELION's matrices A from rot, tilt, psi, ``(N, 3, 3)``."""
-    angles = table[["rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"]].to_numpy(float)
-    return np.asarray(Rotation.from_euler("ZYZ", angles, degrees=True).as_matrix().transpose(0, 2, 1))

@@ -19,7 +19,7 @@ from scipy.spatial.transform import Rotation
 from blushcore.volumes import Volume, write_map
 
 N, VOXEL = 24, 3.0
-NAMES = ("refine", "refine_scores", "frames", "blush_scores", "blush_controls", "blush_vs_wiener")
+NAMES = ("refine", "refine_scores", "blush_scores", "blush_controls", "blush_vs_wiener")
 
 PRETENDER = """#!{python}
 import json, pathlib, shutil, sys
@@ -93,51 +93,6 @@ def write_set(folder: Path, count: int = 60) -> None:
     )
     starfile.write({"optics": pd.DataFrame({"rlnOpticsGroup": [1]}), "particles": table}, folder / "true.star")
     (folder / "made.json").write_text("{}")
-
-
-# --- the frame ------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("copies", "turn", "shift"),
-    [
-        (1, Rotation.from_euler("ZYZ", [20, 5, -13], degrees=True), (1.0, -2.0, 0.5)),
-        (4, Rotation.from_euler("Z", 7, degrees=True), (0.0, 0.0, 2.0)),
-        (4, Rotation.from_euler("Z", 45, degrees=True), (0.0, 0.0, -1.0)),  # between two mates
-        (3, Rotation.from_euler("Z", 59, degrees=True), (0.0, 0.0, 0.0)),
-    ],
-)
-def test_the_frame_is_found_and_the_errors_that_are_left(harness, copies, turn, shift):
-    frames = module("frames")
-    rng = np.random.default_rng(2)
-    count, bad = 300, 30
-    true = Rotation.random(count, random_state=3)
-    errors = Rotation.from_rotvec(rng.normal(0, 1.0, (count, 3)), degrees=True)
-    errors = Rotation.concatenate([errors[bad:], Rotation.random(bad, random_state=4)])
-    mates = Rotation.from_euler("Z", 360 / copies * rng.integers(0, copies, (count, 1)), degrees=True)
-    found = errors * true * turn.inv()  # A_found F = A_true
-    moved = np.einsum("nij,j->ni", matrices(found), np.array(shift))[:, :2]
-    offset = moved + rng.normal(0, 0.2, (count, 2))
-    frame = frames.frame_of(matrices(found * mates), matrices(true), offset, copies)
-    whole = matrices(turn) @ matrices(
-        Rotation.from_euler("Z", -360 / copies * np.arange(copies)[:, None], degrees=True)
-    )
-    assert min(frames.angles_between(whole, np.broadcast_to(frame.rotation, whole.shape))) < 0.3
-    np.testing.assert_allclose(frame.shift_angstrom, shift, atol=0.1)
-    left = np.degrees(errors.magnitude())
-    assert np.median(frame.angles_deg) == pytest.approx(np.median(left), rel=0.05)
-    assert np.median(frame.offsets_angstrom) == pytest.approx(0.2 * np.sqrt(2 * np.log(2)), rel=0.2)
-    assert (frame.angles_deg > 10).mean() == pytest.approx((left > 10).mean(), abs=0.01 if copies == 1 else 0.1)
-
-
-def test_a_map_is_turned_as_the_poses_say(harness):
-    frames = module("frames")
-    turn, shift = Rotation.from_euler("ZYZ", [30, 10, -5], degrees=True), np.array([0.5, -1.0, 0.25])
-    frame = frames.Frame(turn.as_matrix(), shift * VOXEL, np.zeros(1), np.zeros(1))
-    turned = frames.in_frame(blobs(PLACES), frame, VOXEL)
-    np.testing.assert_allclose(turned, blobs(turn.apply(PLACES) + shift), atol=0.02)
-    nothing = frames.Frame(np.eye(3), np.zeros(3), np.zeros(1), np.zeros(1))
-    assert frames.in_frame(turned, nothing, VOXEL) is turned
 
 
 def test_a_turned_run_scores_as_one_that_did_not_turn(harness, tmp_path):

@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import starfile
-from scipy.spatial.transform import Rotation
 
 from blushcore.volumes import Volume, write_map
 
@@ -176,27 +175,6 @@ def test_each_target_has_its_verdict(changes, unmet, benchmark_module):
     assert any(
         "faster" in w and r is False for w, _, r in benchmark_module.judge(particles, slow, peer, mark="")
     )
-
-
-def test_pose_errors_are_told_apart_from_the_frame_and_symmetry(benchmark_module, tmp_path):
-    true = write_set(tmp_path / "set", count=200)
-    rng = np.random.default_rng(1)
-    angles = ["rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"]
-    to_object = Rotation.from_euler("ZYZ", true[angles].to_numpy(), degrees=True)
-    errors = Rotation.from_rotvec(rng.normal(0, 1.5, (200, 3)), degrees=True)
-    mates = Rotation.from_euler("Z", 90 * rng.integers(0, 4, (200, 1)), degrees=True)
-    found = true.copy()
-    found[angles] = (mates * to_object * errors).as_euler("ZYZ", degrees=True)
-    found["rlnOriginXAngst"] += 0.7
-    scores = sys.modules["refine_scores"]
-    angle, shift = scores.pose_errors(found, true, 4)
-    assert angle == pytest.approx(np.median(np.degrees(errors.magnitude())), rel=0.05)
-    assert shift == pytest.approx(0.7, rel=0.1)  # nearly all: a little passes for a shift along the axis
-    turned = true.copy()
-    frame = Rotation.from_euler("ZYZ", [20, 50, 70], degrees=True)
-    turned[angles] = (frame * to_object * errors).as_euler("ZYZ", degrees=True)
-    angle, _ = scores.pose_errors(turned, true, 1)
-    assert angle == pytest.approx(np.median(np.degrees(errors.magnitude())), rel=0.05)
 
 
 def test_where_a_curve_crosses(benchmark_module):

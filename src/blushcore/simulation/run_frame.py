@@ -26,17 +26,26 @@ along it. Each pose has n mates, and which one is meant depends on the turn, so 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
+from blushcore.particles.star_text import read_star
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
 Floats = NDArray[np.float64]
 _FINER = 3
 """Oversampling in Fourier space before a map is interpolated."""
 _ROUNDS = 8
 _NOTHING_DEG, _NOTHING_PX = 0.05, 0.02
+_ANGLES = ["rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"]
+_ORIGINS = ["rlnOriginXAngst", "rlnOriginYAngst"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +71,21 @@ class Frame:
     def turn_deg(self) -> float:
         """How far it has turned."""
         return float(np.degrees(Rotation.from_matrix(self.rotation).magnitude()))
+
+
+def frame_of_run(found: Path, true: Path, copies: int = 1) -> Frame:
+    """Return the frame of the poses in a run's STAR file of particles, against those in a simulated set's.
+
+    Particles are matched by their numbers in the stack. `copies` as for `frame_of`.
+    """
+    one, other = (_particles(path) for path in (found, true))
+    return frame_of_tables(one.loc[other.index], other, copies)
+
+
+def frame_of_tables(found: DataFrame, true: DataFrame, copies: int = 1) -> Frame:
+    """Return the frame of poses in tables of RELION's columns, the same particles in the same order."""
+    offset = found[_ORIGINS].to_numpy(float) - true[_ORIGINS].to_numpy(float)
+    return frame_of(_object_to_image(found), _object_to_image(true), offset, copies)
 
 
 def frame_of(found: Floats, true: Floats, offset: Floats, copies: int = 1) -> Frame:
@@ -91,6 +115,19 @@ def frame_of(found: Floats, true: Floats, offset: Floats, copies: int = 1) -> Fr
     return Frame(rotation, shift, angles, left)
 
 
+def _particles(path: Path) -> DataFrame:
+    """Read the particles of a STAR file with or without an optics block, by their numbers in the stack."""
+    blocks = read_star(path)
+    table = blocks["particles"] if "particles" in blocks else next(iter(blocks.values()))
+    return table.set_index(table["rlnImageName"].str.partition("@")[0].astype(int))
+
+
+def _object_to_image(table: DataFrame) -> Floats:
+    """Return RELION's matrices A from rot, tilt, psi, ``(N, 3, 3)``."""
+    angles = table[_ANGLES].to_numpy(float)
+    return np.asarray(Rotation.from_euler("ZYZ", angles, degrees=True).as_matrix().transpose(0, 2, 1))
+
+
 def _turned(found: Floats, true: Floats, copies: int, start_deg: float) -> tuple[Floats, Floats, Floats]:
     """Return the rotation, each particle's mate, and the angles left (°), from a turn about z to begin with."""
     turns = Rotation.from_euler("Z", 360 * np.arange(copies)[:, None] / copies, degrees=True).as_matrix()
@@ -118,7 +155,7 @@ def _best_rotation(products: Floats, *, about_z: bool) -> Floats:
 def angles_between(one: Floats, other: Floats) -> Floats:
     """Return the angles of the rotations between matrices, ``(N,)`` in degrees."""
     cosine = (np.einsum("nij,nij->n", one, other) - 1) / 2
-    return np.degrees(np.arccos(np.clip(cosine, -1, 1)))
+    return np.asarray(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
 
 
 def in_frame(truth: NDArray[np.float32], frame: Frame, voxel_size: float) -> NDArray[np.float32]:

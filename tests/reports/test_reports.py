@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from page_checker import checked
+from scipy.spatial.transform import Rotation
 
 from blushcore.cli import main
 from blushcore.jobs.refine.job import JOB
+from blushcore.particles.star_text import read_star, write_star
 from blushcore.protocol import BlushError
 from blushcore.reports import report_of
 from blushcore.reports.facts import read_facts
@@ -21,6 +23,7 @@ from blushcore.reports.sections import duration, figure_words, missing_views
 from blushcore.reports.svg import Axes, Line, Tick, chart, round_ticks
 from blushcore.runs import create_run, run_job
 from blushcore.shells import fsc, resolution
+from blushcore.simulation.run_frame import Frame, in_frame
 from blushcore.volumes import Volume, read_map, soft_sphere, write_map
 from tiny_refinement import BOX, PIXEL_SIZE, write_tiny_set
 
@@ -68,6 +71,27 @@ def test_with_the_truth_the_figures_are_those_of_its_mask(run):
     write_map(wrong, Volume(np.zeros((20,) * 3, np.float32) + np.eye(20, dtype=np.float32), (PIXEL_SIZE,) * 3))
     with pytest.raises(BlushError, match=r"other\.mrc"):
         measure_truth(facts, wrong)
+
+
+def test_the_frame_of_the_run_is_taken_out_where_the_true_poses_are_known(run, tmp_path):
+    folder, _ = run
+    facts = read_facts(folder)
+    turn = Rotation.from_euler("ZYZ", [20, 9, -13], degrees=True)
+    poses = read_star(facts.files["data"])
+    angles = ["rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"]
+    to_object = Rotation.from_euler("ZYZ", poses["particles"][angles].to_numpy(float), degrees=True)
+    poses["particles"][angles] = (turn.inv() * to_object).as_euler("ZYZ", degrees=True)
+    write_star(tmp_path / "true.star", poses)
+    mean = (read_map(facts.files["half1_unfil"]).data + read_map(facts.files["half2_unfil"]).data) / 2
+    back = Frame(turn.inv().as_matrix(), np.zeros(3), np.zeros(1), np.zeros(1))
+    write_map(tmp_path / "truth.mrc", Volume(in_frame(mean, back, PIXEL_SIZE), (PIXEL_SIZE,) * 3))
+    found = measure_truth(facts, tmp_path / "truth.mrc")
+    assert found.frame is not None
+    assert found.frame.turn_deg == pytest.approx(np.degrees(turn.magnitude()), abs=0.01)
+    assert found.with_truth[1:8].min() > 0.98
+    assert "turned back by" in report_of(folder, truth=tmp_path / "truth.mrc")
+    (tmp_path / "true.star").unlink()
+    assert measure_truth(facts, tmp_path / "truth.mrc").with_truth[4:8].max() < 0.9
 
 
 def test_a_mask_gives_the_corrected_curve(run, tmp_path):

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from blushcore.jobs.simulate.file_names import TRUE
 from blushcore.particles.star_text import read_star
+from blushcore.poses import SymmetryGroup
 from blushcore.protocol import BlushError
 from blushcore.reports.directions import DirectionCounts
 from blushcore.reports.facts import RunFacts
 from blushcore.shells import FscCurves, fsc, mask_warnings, resolution, solvent_corrected_fsc
 from blushcore.shells.resolution import MAP_MODEL_THRESHOLD
+from blushcore.simulation.run_frame import Frame, frame_of_run, in_frame
 from blushcore.volumes import Volume, mask_from_map, read_map, read_mask, require_same_grid
 
 _ROT, _TILT = "rlnAngleRot", "rlnAngleTilt"
@@ -44,6 +48,8 @@ class AgainstTruth:
         Side of the box.
     angstrom, half_angstrom
         Where they fall below 0.5 and 0.143.
+    frame
+        How the run's poses lie against the true ones, where ``true.star`` lies beside the truth: taken out.
     """
 
     name: str
@@ -52,6 +58,7 @@ class AgainstTruth:
     size_angstrom: float
     angstrom: float
     half_angstrom: float
+    frame: Frame | None = None
 
     @property
     def mean(self) -> float:
@@ -93,6 +100,9 @@ def measure_halves(facts: RunFacts, mask: Path | None) -> HalvesMeasured | None:
 def measure_truth(facts: RunFacts, truth: Path) -> AgainstTruth:
     """Hold the mean of the final halves against a truth.
 
+    Nothing but its first reference fixes the frame of a refinement, and it drifts a little: where the true
+    poses are known, the truth is first turned and moved as the run's poses have it.
+
     Raises
     ------
     BlushError
@@ -107,6 +117,9 @@ def measure_truth(facts: RunFacts, truth: Path) -> AgainstTruth:
     wanted = read_map(truth)
     require_same_grid(facts.files["half1_unfil"], one, truth, wanted)
     size = wanted.isotropic_voxel_size
+    frame = _frame(facts, truth.with_name(TRUE))
+    if frame is not None:
+        wanted = dataclasses.replace(wanted, data=in_frame(wanted.data, frame, size))
     mask = mask_of_truth(wanted)
     with_truth = fsc((one.data + two.data) / 2 * mask, wanted.data * mask)
     between = fsc(one.data * mask, two.data * mask)
@@ -118,7 +131,17 @@ def measure_truth(facts: RunFacts, truth: Path) -> AgainstTruth:
         across,
         resolution(with_truth, across, MAP_MODEL_THRESHOLD).interpolated_angstrom,
         resolution(between, across).interpolated_angstrom,
+        frame,
     )
+
+
+def _frame(facts: RunFacts, true_poses: Path) -> Frame | None:
+    """Return the frame of a run; None where the true poses are not known, or symmetry leaves nothing free."""
+    group = SymmetryGroup.of(str(facts.parameter("symmetry") or "C1"))
+    found = facts.files.get("data")
+    if found is None or not true_poses.is_file() or not group.name.startswith("C"):
+        return None
+    return frame_of_run(found, true_poses, len(group.matrices))
 
 
 def mask_of_truth(truth: Volume) -> NDArray[np.float32]:

@@ -117,9 +117,22 @@ def resolution(facts: RunFacts, measured: Measured) -> str:
             f'<p class="caption">The mean of the final undenoised halves against {_e(truth.name)}, from which '
             f"the images were simulated, in a soft mask made of it: 0.5 at {truth.angstrom:.2f} Å, mean "
             f"{truth.mean:.3f} over all shells. In the same mask the halves agree to 0.143 at "
-            f"{truth.half_angstrom:.2f} Å.</p>"
+            f"{truth.half_angstrom:.2f} Å.{_poses(truth)}</p>"
         )
     return _section("Resolution", *parts)
+
+
+def _poses(truth: AgainstTruth) -> str:
+    """Tell the errors of the poses, where the true ones are known."""
+    frame = truth.frame
+    if frame is None:
+        return ""
+    angle, offset = (float(np.median(errors)) for errors in (frame.angles_deg, frame.offsets_angstrom))
+    moved = float(np.linalg.norm(frame.shift_angstrom))
+    return (
+        f" The poses are off the true ones by {angle:.2g}° and {offset:.2g} Å (medians), after the frame of the "
+        f"run, which nothing fixes, was turned back by {frame.turn_deg:.2g}° and moved by {moved:.2g} Å."
+    )
 
 
 def maps(facts: RunFacts) -> str:

@@ -35,6 +35,7 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from blushcore.particles.star_text import read_star
+from blushcore.protocol import BlushError
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -76,10 +77,19 @@ class Frame:
 def frame_of_run(found: Path, true: Path, copies: int = 1) -> Frame:
     """Return the frame of the poses in a run's STAR file of particles, against those in a simulated set's.
 
-    Particles are matched by their numbers in the stack. `copies` as for `frame_of`.
+    Particles are matched by their numbers in the stack; those that only one of the files has are left out.
+    `copies` as for `frame_of`.
+
+    Raises
+    ------
+    BlushError
+        If a file cannot be read, has a number twice, or they have no particles in common.
     """
     one, other = (_particles(path) for path in (found, true))
-    return frame_of_tables(one.loc[other.index], other, copies)
+    both = other.index.intersection(one.index)
+    if both.empty:
+        raise BlushError(f"{found} and {true} have no particles in common.", "Is it the run's own set?")
+    return frame_of_tables(one.loc[both], other.loc[both], copies)
 
 
 def frame_of_tables(found: DataFrame, true: DataFrame, copies: int = 1) -> Frame:
@@ -119,7 +129,10 @@ def _particles(path: Path) -> DataFrame:
     """Read the particles of a STAR file with or without an optics block, by their numbers in the stack."""
     blocks = read_star(path)
     table = blocks["particles"] if "particles" in blocks else next(iter(blocks.values()))
-    return table.set_index(table["rlnImageName"].str.partition("@")[0].astype(int))
+    numbered = table.set_index(table["rlnImageName"].str.partition("@")[0].astype(int))
+    if not numbered.index.is_unique:
+        raise BlushError(f"{path} has particles of more than one stack.", "Poses can be compared of one stack.")
+    return numbered
 
 
 def _object_to_image(table: DataFrame) -> Floats:

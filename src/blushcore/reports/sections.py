@@ -130,8 +130,8 @@ def _poses(truth: AgainstTruth) -> str:
     angle, offset = (float(np.median(errors)) for errors in (frame.angles_deg, frame.offsets_angstrom))
     moved = float(np.linalg.norm(frame.shift_angstrom))
     return (
-        f" The poses are off the true ones by {angle:.2g}° and {offset:.2g} Å (medians), after the frame of the "
-        f"run, which nothing fixes, was turned back by {frame.turn_deg:.2g}° and moved by {moved:.2g} Å."
+        f" The poses are off the true ones by {angle:.2g}° and {offset:.2g} Å (medians), after the frame of "
+        f"the run, which nothing fixes, was turned back by {frame.turn_deg:.2g}° and moved by {moved:.2g} Å."
     )
 
 

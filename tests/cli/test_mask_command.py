@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from scipy import ndimage
 
 from blushcore.cli import main
 from blushcore.denoiser.provenance import denoised_label
-from blushcore.volumes import MapHeader, Volume, lowpass, read_map, soft_mask, write_map
+from blushcore.volumes import MapHeader, Volume, lowpass, lowpass_at_shell, read_map, soft_mask, write_map
 
 BOX, VOXEL_SIZE = 48, 2.0
 HEADER = MapHeader(origin=(10.0, -20.0, 30.0))
@@ -39,7 +40,7 @@ def test_lengths_are_in_angstrom_and_the_mask_lies_where_the_map_lies(particle, 
     options = ["--threshold", "0.4", "--lowpass", "12", "--extend", "4", "--soft-edge", "6"]
     assert run(capsys, "map.mrc", "-o", "mask.mrc.gz", *options)[0] == 0
     made = read_map(Path("mask.mrc.gz"))
-    smooth = lowpass(torch.from_numpy(particle), 12.0, VOXEL_SIZE).numpy()
+    smooth = lowpass_at_shell(torch.from_numpy(particle), 8).numpy()  # of a box of 96 Å: 12 Å
     np.testing.assert_array_equal(made.data, soft_mask(smooth, threshold=0.4, extend=2, soft_edge=3))
     assert made.voxel_size == (VOXEL_SIZE,) * 3
     assert made.position == HEADER.origin
@@ -106,3 +107,27 @@ def test_nothing_is_replaced_untold(particle, capsys):
     assert code == 1
     assert json.loads(out)["problem"] == "mask.mrc exists already."
     assert Path("mask.mrc").read_bytes() == b"precious"
+
+
+@pytest.mark.relion
+@pytest.mark.parametrize(("resolution", "threshold"), [(15, 0.35), (11, 0.35), (0.5, 1.2)])
+def test_it_is_the_mask_of_relion_mask_create_low_pass_included(particle, capsys, resolution, threshold):
+    """Of a box of 96 Å, 15 Å is shell 6.4 and 11 Å shell 8.7: RELION rounds; 0.5 Å is beyond Nyquist."""
+    command = ["relion_mask_create", "--i", "map.mrc", "--o", "theirs.mrc", "--angpix", str(VOXEL_SIZE)]
+    command += ["--lowpass", str(resolution), "--ini_threshold", str(threshold)]
+    command += ["--extend_inimask", "2", "--width_soft_edge", "3"]
+    subprocess.run(command, check=True, capture_output=True)
+    options = ["--threshold", str(threshold), "--lowpass", str(resolution), "--extend", "4", "--soft-edge", "6"]
+    assert run(capsys, "map.mrc", "-o", "ours.mrc", *options)[0] == 0
+    theirs, ours = read_map(Path("theirs.mrc")).data, read_map(Path("ours.mrc")).data
+    assert 0 < (theirs == 1).mean() < 0.95
+    np.testing.assert_array_equal(ours == 1, theirs == 1)
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-6)
+
+
+def test_a_map_that_is_no_cube_is_low_passed_where_it_was_asked_for(particle, capsys):
+    write_map(Path("oblong.mrc"), Volume(particle[4:-4].copy(), (VOXEL_SIZE,) * 3))
+    options = ["--threshold", "0.4", "--lowpass", "15", "--extend", "0", "--soft-edge", "0"]
+    assert run(capsys, "oblong.mrc", "-o", "mask.mrc", *options)[0] == 0
+    smooth = lowpass(torch.from_numpy(particle[4:-4].copy()), 15.0, VOXEL_SIZE).numpy()
+    np.testing.assert_array_equal(read_map(Path("mask.mrc")).data, smooth >= 0.4)

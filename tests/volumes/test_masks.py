@@ -169,7 +169,7 @@ def particle(noise, seed=0, n=64):
 
 
 @pytest.mark.parametrize("noise", [0, 0.3, 1.0])
-@pytest.mark.parametrize(("scale", "offset"), [(1, 0), (1e-5, 1e-5), (30, -300)])
+@pytest.mark.parametrize(("scale", "offset"), [(1, 0), (1e-5, 1e-5), (30, -300), (1, 1e5)])
 def test_suggested_threshold_finds_the_particle(noise, scale, offset):
     noisy, inside = particle(noise)
     scaled = (scale * noisy + offset).astype(np.float32)
@@ -190,6 +190,8 @@ def test_no_threshold_is_suggested_where_none_is_to_be_seen():
         suggest_threshold(smooth_noise((32, 32, 32)))
     with pytest.raises(BlushError, match="constant"):
         suggest_threshold(np.ones((8, 8, 8), np.float32))
+    with pytest.raises(BlushError, match="no finite numbers"):
+        suggest_threshold(np.full((8, 8, 8), np.nan, np.float32))
 
 
 @pytest.mark.shared_data

@@ -76,7 +76,10 @@ def mask(
             raise BlushError(
                 f"{map} is constant: there is nothing to mask.", "Check that it is the right file."
             )
-        result, threshold = _mask_of(volume, threshold, lowpass, extend, soft_edge)
+        try:
+            result, threshold = _mask_of(volume, threshold, lowpass, extend, soft_edge)
+        except BlushError as error:
+            raise BlushError(f"{map}: {error.problem}", error.remedy) from error
         write_map(output, result)
     warnings = [*volume.warnings, *_doubts(volume, result)]
     inside = float(np.mean(result.data > 0.5))
@@ -102,16 +105,25 @@ def _mask_of(
     volume: Volume, threshold: float | None, resolution: float, extend: float, soft_edge: float
 ) -> tuple[Volume, float]:
     # Only now: torch takes seconds, and whoever mistyped a name should not wait for it.
-    import torch
+    from blushcore.volumes import mask_from_map
 
-    from blushcore.volumes import lowpass, mask_from_map
-
-    smooth = volume
-    if resolution > 0:
-        smooth = volume.with_data(lowpass(torch.from_numpy(volume.data), resolution, volume.voxel_size).numpy())
+    smooth = _lowpassed(volume, resolution) if resolution > 0 else volume
     chosen = suggest_threshold(smooth.data) if threshold is None else threshold
     made = mask_from_map(smooth, threshold=chosen, extend_angstrom=extend, soft_edge_angstrom=soft_edge)
     return made, chosen
+
+
+def _lowpassed(volume: Volume, resolution: float) -> Volume:
+    """Low-pass a map as relion_mask_create does, which takes cubes only and rounds the cut-off to a shell."""
+    import torch
+
+    from blushcore.volumes import lowpass, lowpass_at_shell
+
+    values, size = torch.from_numpy(volume.data), volume.isotropic_voxel_size
+    if len(set(volume.shape)) == 1:
+        shell = math.floor(volume.shape[0] * size / resolution + 0.5)
+        return volume.with_data(lowpass_at_shell(values, shell).numpy())
+    return volume.with_data(lowpass(values, resolution, size).numpy())
 
 
 def _doubts(volume: Volume, mask: Volume) -> list[str]:

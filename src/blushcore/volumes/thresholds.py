@@ -33,12 +33,14 @@ def suggest_threshold(volume: NDArray[np.float32]) -> float:
     Raises
     ------
     BlushError
-        If the values do not fall into two groups.
+        If the values do not fall into two groups, or are no finite numbers.
     """
     offsets = [(np.arange(n, dtype=np.float32) - n // 2) ** 2 for n in volume.shape]
     squared = offsets[0][:, None, None] + offsets[1][:, None] + offsets[2]
     values = volume[squared <= (min(volume.shape) / 2) ** 2]
-    remedy = "Choose the threshold by eye."
+    remedy = "Choose the threshold by eye, on the command line with --threshold."
+    if not np.isfinite(values.min()) or not np.isfinite(values.max()):
+        raise BlushError("No threshold can be suggested for a map that holds no finite numbers.", remedy)
     if values.min() == values.max():
         raise BlushError("No threshold can be suggested for a constant map.", remedy)
     threshold = _otsu(values)
@@ -50,11 +52,12 @@ def suggest_threshold(volume: NDArray[np.float32]) -> float:
 
 
 def _otsu(values: NDArray[np.float32]) -> float:
-    counts, edges = np.histogram(values, _BINS)
+    lowest = values.min()  # taken off: bins on a large offset would be finer than float32 is there
+    counts, edges = np.histogram(values - lowest, _BINS)
     centres = (edges[1:] + edges[:-1]) / 2
     below = np.cumsum(counts)[:-1].astype(np.float64)
     sum_below = np.cumsum(counts * centres)[:-1]
     size, total = float(values.size), float((counts * centres).sum())
     # σ²_between up to a constant factor; both groups hold something: the outermost bins are never empty
     between = (total * below - sum_below * size) ** 2 / (below * (size - below))
-    return float(edges[1:-1][np.argmax(between)])
+    return float(lowest) + float(edges[1:-1][np.argmax(between)])

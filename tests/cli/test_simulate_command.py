@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from blushcore.cli import main
@@ -24,6 +25,20 @@ def test_it_writes_its_files_and_says_what_resolution_came_out(tmp_path, capsys)
     said = capsys.readouterr().err.splitlines()[-1]
     assert said.startswith("Wrote half1.mrc, half2.mrc, ")
     assert said.endswith(f" to {out}.")
+
+
+def test_half_maps_that_agree_nowhere_have_no_resolution(tmp_path, capsys, monkeypatch):
+    model, out = write_bundle(tmp_path / "bundle.pdb"), tmp_path / "out"
+    nowhere = lambda half1, _, **__: np.zeros(len(half1) // 2 + 1)  # noqa: E731
+    monkeypatch.setattr("blushcore.jobs.simulate.half_maps.fsc", nowhere)
+    assert main(["simulate", str(model), "-o", str(out), "--voxel-size", "1.5"]) == 0
+    assert "the FSC inside the mask falls below 1/7 from the first shell on." in capsys.readouterr().err
+
+    def refuse(word: str) -> None:
+        pytest.fail(f"{word} is no JSON")
+
+    record = json.loads((out / "simulation.json").read_text(), parse_constant=refuse)
+    assert record["fsc_resolution"] is None
 
 
 def test_what_cannot_be_written_is_refused_before_anything_is_computed(tmp_path, capsys, monkeypatch):

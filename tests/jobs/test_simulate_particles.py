@@ -151,8 +151,8 @@ def test_memory_does_not_grow_with_the_number_of_images(model, tmp_path, monkeyp
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"resolution": 3.0}, "resolution mean nothing for kind particles"),
-        ({"kind": "half-maps", "junk": 0.1}, "count, junk mean nothing for kind half-maps"),
+        ({"resolution": 3.0}, "resolution belongs to kind half-maps, and the kind is particles"),
+        ({"kind": "half-maps", "junk": 0.1}, "count, junk belong to kind particles, and the kind is half-maps"),
         ({"mix": ("some.pdb",)}, "is not FILE:SHARE"),
         ({"mix": ("a.pdb:0.5", "b.pdb:0.5")}, "leave nothing to the first model"),
         ({"defocus": (2e4, 1e4)}, "is above the highest"),
@@ -191,6 +191,11 @@ def test_a_disk_without_room_is_told_before_the_first_image(model, tmp_path, mon
     monkeypatch.setattr(module, "StackWriter", lambda *_: pytest.fail("it began"))
     with pytest.raises(BlushError, match="Make room, write elsewhere"):
         make(model, tmp_path / "out")
+
+
+def test_the_disk_is_looked_at_before_the_memory_is_filled_with_poses(model, tmp_path):
+    with pytest.raises(BlushError, match=r"The images need 4.1e\+06 GB; the disk of"):
+        make(model, tmp_path / "out", count=10**12)
 
 
 def test_a_folder_that_was_there_stays_after_an_error(model, tmp_path, monkeypatch):

@@ -17,5 +17,12 @@ class JsonFile:
     values: dict[str, Any]
 
     def write(self, path: Path) -> None:
-        """Write the figures to `path`."""
-        path.write_text(json.dumps(self.values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        """Write the figures to `path`.
+
+        Raises
+        ------
+        ValueError
+            If one is not finite, which JSON does not know: a fault in the job.
+        """
+        text = json.dumps(self.values, indent=1, ensure_ascii=False, allow_nan=False)
+        path.write_text(text + "\n", encoding="utf-8")

@@ -87,9 +87,10 @@ def half_map_events(params: SimulateParameters, control: Control) -> Iterator[Ev
     curve = fsc(halves.half1 * mask, halves.half2 * mask, counting="sphere")
     found = resolution(curve, box * voxel_size, _ONE_SEVENTH)
     yield progress(3)
+    at = f"at {found.interpolated_angstrom:.2f} Å" if found.shell else "from the first shell on"
     yield Message(
-        text=f"{len(positions)} atoms in a box of {box} voxels of {voxel_size:g} Å; the FSC inside the "
-        f"mask falls below 1/7 at {found.interpolated_angstrom:.2f} Å."
+        text=f"{len(positions)} atoms in a box of {box} voxels of {voxel_size:g} Å; "
+        f"the FSC inside the mask falls below 1/7 {at}."
     )
     header = _header(params, positions, box, voxel_size)
     maps = dict(zip(MAPS, (halves.half1, halves.half2, truth, halves.signal, mask), strict=True))
@@ -98,7 +99,7 @@ def half_map_events(params: SimulateParameters, control: Control) -> Iterator[Ev
         "voxel_size": voxel_size,
         "atoms": len(positions),
         "extent": round(float(np.ptp(positions, axis=0).max()), 1),
-        "fsc_resolution": found.interpolated_angstrom,
+        "fsc_resolution": found.interpolated_angstrom if found.shell else None,
     }
     record = {
         "parameters": params.recorded(),

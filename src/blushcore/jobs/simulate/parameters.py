@@ -146,10 +146,12 @@ class SimulateParameters(Parameters):
 
     @model_validator(mode="after")
     def _belongs_to_the_kind(self) -> Self:
-        others = _FOR_PARTICLES if self.kind == "half-maps" else _FOR_HALF_MAPS
-        wrong = sorted(set(others) & set(self.non_defaults()))
-        if wrong:
-            raise ValueError(f"{', '.join(wrong)} mean nothing for kind {self.kind}")
+        other, names = (
+            ("particles", _FOR_PARTICLES) if self.kind == "half-maps" else ("half-maps", _FOR_HALF_MAPS)
+        )
+        if wrong := sorted(set(names) & set(self.non_defaults())):
+            verb = "belong" if wrong[1:] else "belongs"
+            raise ValueError(f"{', '.join(wrong)} {verb} to kind {other}, and the kind is {self.kind}")
         return self
 
     @property

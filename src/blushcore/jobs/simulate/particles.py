@@ -73,7 +73,7 @@ def particle_events(params: SimulateParameters, control: Control) -> Iterator[Ev
     the first truth at 40 Å; ``simulation.json``. Image names in the STAR files begin with the output folder as
     it was given, so RELION finds the images from the folder in which the command was run.
 
-    Images are written as they are made: memory does not grow with their number.
+    Images are written as they are made: a set may be larger than memory.
 
     Raises
     ------
@@ -96,7 +96,6 @@ def particle_events(params: SimulateParameters, control: Control) -> Iterator[Ev
     if noise_std == 0:
         raise BlushError("Not one image shows a particle.", "Make more images, or a smaller share of junk.")
 
-    _require_room(params, made.group.box)
     with _spool(params.output) as spool:
         with StackWriter(spool, made.group.box, made.group.pixel_size_angstrom) as writer:
             for batch in imager.batches():
@@ -127,6 +126,7 @@ def _prepare(params: SimulateParameters, control: Control) -> Generator[Event, N
             f"The particle ({extent:.0f} Å across) does not fit the box ({box * voxel_size:.0f} Å).",
             f"Use a box of at least {2 * math.ceil(extent / _LARGEST_EXTENT / voxel_size / 2)} pixels.",
         )
+    _require_room(params, box)  # before poses are drawn: so many that the memory cannot hold them
     densities = []
     for index, truth in enumerate(truths):
         densities.append(truth.density(box, voxel_size))

@@ -156,6 +156,19 @@ def test_every_command_of_the_table_exists_and_explains_itself(capsys: pytest.Ca
         assert f"Usage: blush {name}" in capsys.readouterr().out
 
 
+def test_the_help_of_a_command_is_its_whole_docstring(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    assert main(["mask", "--help"]) == 0
+    out = capsys.readouterr().out
+    assert "The same mask as that of relion_mask_create, with lengths in Å." in out
+    # which stands on two lines in the source
+    assert "the value that best splits particle and solvent (Otsu 1979), which is told" in out
+    assert main(["weights", "import", "--help"]) == 0
+    assert "code stored in such a file is never executed. Without FILE," in capsys.readouterr().out
+
+
 def run_program(*words: str, code: str = "") -> subprocess.CompletedProcess[str]:
     start = ["-c", code] if code else ["-m", "blushcore.cli", *words]
     return subprocess.run([sys.executable, *start], capture_output=True, text=True, timeout=60)

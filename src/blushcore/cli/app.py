@@ -79,8 +79,16 @@ COMMANDS: dict[str, Entry] = {
 }
 
 
-def build_app(commands: dict[str, Entry]) -> cyclopts.App:
-    """Return the command line with `commands`, none of which is imported yet."""
+def build_app(commands: dict[str, Entry], called: str = "") -> cyclopts.App:
+    """Return the command line with `commands`, none of which is imported yet.
+
+    Parameters
+    ----------
+    commands
+        By name.
+    called
+        The one that is called: its help is its docstring, the whole of it, and not the line of the table.
+    """
     app = cyclopts.App(
         name="blush",
         help="Blush regularisation for cryo-EM maps, refinements and classifications.",
@@ -90,11 +98,11 @@ def build_app(commands: dict[str, Entry]) -> cyclopts.App:
         print_error=False,
         suppress_keyboard_interrupt=False,
         result_action="return_value",
-        help_format="plaintext",
+        help_format="markdown",  # which fills lines anew: docstrings are broken for their own width
         default_parameter=cyclopts.Parameter(negative_iterable=(), negative_none=()),
     )
     for name, entry in commands.items():
-        app.command(entry.target, name=name, help=entry.help)
+        app.command(entry.target, name=name, help=None if name == called else entry.help)
     return app
 
 
@@ -112,7 +120,7 @@ def main(arguments: Sequence[str] | None = None, *, commands: dict[str, Entry] |
     table = COMMANDS if commands is None else commands
     debug = _take_debug(words)
     try:
-        code = build_app(table)(words)
+        code = build_app(table, called=words[0] if words else "")(words)
         if sys.stdout is not None:  # it is None where the caller has closed it
             sys.stdout.flush()
         return DONE if code is None else int(code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -133,3 +134,13 @@ def test_the_newest_few_are_kept(tmp_path: Path) -> None:
         "it000010.safetensors",
         "it000100.safetensors",
     ]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are those of POSIX")
+def test_who_may_read_a_checkpoint_is_said_by_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        name = write_checkpoint(RunDirectory(tmp_path), checkpoint(a=np.zeros(3)))
+    finally:
+        os.umask(before)
+    assert (tmp_path / name).stat().st_mode & 0o777 == 0o640

@@ -77,7 +77,14 @@ def write_checkpoint(run: RunDirectory, checkpoint: Checkpoint) -> str:
     }
     metadata = {"blush": json.dumps(header, allow_nan=False)}
     name = checkpoint_name(checkpoint.iteration)
-    write_whole(run.path / name, lambda path: save_file(tensors, path, metadata=metadata))
+
+    def write(path: Path) -> None:
+        path.touch()
+        mode = path.stat().st_mode
+        save_file(tensors, path, metadata=metadata)
+        path.chmod(mode)  # safetensors lets nobody but the owner read its files, whatever the umask
+
+    write_whole(run.path / name, write)
     return name
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 
@@ -148,6 +149,22 @@ def torn_record(tensors, metadata):
     metadata["training"] = metadata["training"][:-1]
 
 
+def many_steps(tensors, metadata):
+    metadata["training"] = '{"steps": "many"}'
+
+
+def odd_data_sets(tensors, metadata):
+    metadata["training"] = '{"finetuned_on": [{"half1": "a.mrc"}]}'
+
+
+def not_a_number(tensors, metadata):
+    tensors["outc.bias"] = torch.full_like(tensors["outc.bias"], torch.nan)
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(name.encode() + tensors[name].contiguous().view(torch.uint8).numpy().tobytes())
+    metadata["sha256"] = digest.hexdigest()
+
+
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
@@ -160,6 +177,9 @@ def torn_record(tensors, metadata):
         (other_format, "holds no weights of this program"),
         (no_name, "its record of the weights cannot be read"),
         (torn_record, "its record of the weights cannot be read"),
+        (many_steps, r"its record of the weights cannot be read \(steps is 'many'\)"),
+        (odd_data_sets, r"its record of the weights cannot be read \(finetuned_on is "),
+        (not_a_number, r"holds values that are not numbers \(in outc\.bias\)"),
     ],
 )
 def test_spoilt_files_are_refused_with_a_sentence(parts, tmp_path, spoil, sentence):

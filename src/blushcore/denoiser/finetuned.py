@@ -30,8 +30,21 @@ def data_set_record(halves: Sequence[tuple[str, NDArray[np.float32]]]) -> dict[s
 
 
 def data_sets_of(training: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the data sets that a training record names, oldest first."""
-    return list(training.get(RECORD, ()))
+    """Return the data sets that a training record names, oldest first.
+
+    Raises
+    ------
+    ValueError
+        If it names them in another form than `data_set_record` does.
+    """
+    sets = training.get(RECORD, [])
+    try:
+        halves = [one[half] for one in sets for half in ("half1", "half2")]
+        if all(isinstance(half[key], str) for half in halves for key in ("name", "sha256")):
+            return list(sets)
+    except (KeyError, TypeError):
+        pass
+    raise ValueError(f"{RECORD} is {sets!r}")
 
 
 def warning_for_map(info: WeightsInfo, name: str, data: NDArray[np.float32]) -> str | None:

@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from blushcore.denoiser.finetuned import data_sets_of
 from blushcore.denoiser.network import BLOCK_SIZE, VOXEL_SIZE_ANGSTROM, BlushNetwork
 from blushcore.protocol import BlushError
 from blushcore.shipped import shipped_files
@@ -129,12 +130,22 @@ def read_weights_info(path: Path) -> WeightsInfo:
             voxel_size=float(metadata["voxel_size"]),
             block_size=int(metadata["block_size"]),
             sha256=metadata["sha256"],
-            training=dict(json.loads(metadata["training"])),
+            training=_training_record(metadata["training"]),
         )
     except (KeyError, ValueError, TypeError) as error:
         raise BlushError(
             f"{path} is damaged: its record of the weights cannot be read ({error}).", "Install it again."
         ) from error
+
+
+def _training_record(text: str) -> dict[str, Any]:
+    """Return the training record; a `ValueError` if what this program reads of it is not as it writes it."""
+    record = dict(json.loads(text))
+    for name in ("steps", "steps_before", "models", "seconds"):
+        if type(record.get(name, 0)) not in (int, float):
+            raise ValueError(f"{name} is {record[name]!r}")
+    data_sets_of(record)
+    return record
 
 
 def load_network(path: Path) -> tuple[BlushNetwork, WeightsInfo]:
@@ -143,7 +154,7 @@ def load_network(path: Path) -> tuple[BlushNetwork, WeightsInfo]:
     Raises
     ------
     BlushError
-        When the tensors do not match their hash or the network.
+        When the tensors do not match their hash or the network, or hold values that are not finite.
     """
     info = read_weights_info(path)
     require_grid(info.voxel_size, info.block_size, str(path))
@@ -157,6 +168,9 @@ def load_network(path: Path) -> tuple[BlushNetwork, WeightsInfo]:
         raise BlushError(
             f"{path} is damaged: its tensors do not match their hash.", "Install or import it again."
         )
+    for name, tensor in tensors.items():
+        if not bool(torch.isfinite(tensor).all()):
+            raise BlushError(f"{path} holds values that are not numbers (in {name}).", "Use other weights.")
     network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
     network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload, unused-ignore]
     return network.eval().requires_grad_(False), info

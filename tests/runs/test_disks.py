@@ -100,6 +100,26 @@ def test_what_was_there_survives_a_failed_write(tmp_path: Path) -> None:
     assert not list(tmp_path.glob(f"{TEMPORARY_PREFIX}*"))
 
 
+def test_sentences_name_the_file_as_it_is_going_to_be_called(tmp_path: Path) -> None:
+    def refuse(temporary: Path) -> None:
+        raise BlushError(f"{temporary} was not written: no.", "Do something else.")
+
+    with pytest.raises(BlushError) as caught:
+        write_whole(tmp_path / "map.mrc", refuse)
+    assert str(caught.value) == f"{tmp_path / 'map.mrc'} was not written: no. Do something else."
+
+    def fill(temporary: Path) -> None:
+        try:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        except OSError as error:
+            raise BlushError(f"The disk is full: {temporary} could not be written.") from error
+
+    with pytest.raises(
+        BlushError, match=r"The disk is full \(or your quota is used up\): \S+/map.mrc could not"
+    ):
+        write_whole(tmp_path / "map.mrc", fill)
+
+
 def test_an_error_of_the_writer_passes_and_leaves_nothing(tmp_path: Path) -> None:
     def fail(temporary: Path) -> None:
         temporary.write_bytes(b"half")

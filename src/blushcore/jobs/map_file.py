@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from blushcore.volumes import Volume, write_map
+from blushcore.volumes import Volume, encode_map
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class MapFile:
     volume
         What it holds.
     dtype
-        How values are stored; see `write_map`.
+        How values are stored; see `encode_map`.
     """
 
     role: str
@@ -29,5 +29,12 @@ class MapFile:
     dtype: Literal["float32", "float16"] = "float32"
 
     def write(self, path: Path) -> None:
-        """Write the map to `path`, whose ending must be that of `name`."""
-        write_map(path, self.volume, dtype=self.dtype)
+        """Write the map to `path`.
+
+        Raises
+        ------
+        BlushError
+            As `encode_map`.
+        """
+        with path.open("wb") as file:
+            encode_map(file, self.volume, self.name, dtype=self.dtype)

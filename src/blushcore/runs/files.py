@@ -42,14 +42,15 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> int:
         flush_to_disk(temporary)
         temporary.replace(path)
         flush_to_disk(path.parent)
-    except OSError as error:
-        if error.errno is None:  # NumPy's "800 requested and 96 written"
-            error = _full_disk_behind(error, path.parent) or error
-        raise plain_error(error, path) from error
     except Exception as error:
-        # Libraries not written in Python say in their own way that the disk is full.
-        if (behind := _full_disk_behind(error, path.parent)) is not None:
-            raise plain_error(behind, path) from error
+        # NumPy and libraries not written in Python say in their own way that the disk is full.
+        by_the_system = isinstance(error, OSError) and error.errno is not None
+        if is_full_disk(error) or (not by_the_system and _has_no_room(path.parent)):
+            raise _full_disk(path) from error
+        if isinstance(error, OSError):
+            raise plain_error(error, path) from error
+        if isinstance(error, BlushError):  # the writer knows the temporary name only
+            raise BlushError(error.problem.replace(temporary.name, path.name), error.remedy) from error
         raise
     finally:
         with contextlib.suppress(OSError):
@@ -132,10 +133,7 @@ def remove_leftovers(folder: Path, *, spare: Path | None = None) -> None:
 def plain_error(error: OSError, path: Path) -> BlushError:
     """Return `error`, met while writing `path`, as a sentence for the user."""
     if is_full_disk(error):
-        return BlushError(
-            f"The disk is full (or your quota is used up): {path} could not be written.",
-            "Free some space and start it again, a run with blush resume; nothing that was complete is lost.",
-        )
+        return _full_disk(path)
     return BlushError(
         f"{path} could not be written: {error.strerror or error}.",
         "Check that the folder exists, that its disk is there and that you may write to it.",
@@ -151,20 +149,25 @@ def is_full_disk(error: BaseException | None) -> bool:
     return False
 
 
-def _full_disk_behind(error: Exception, folder: Path) -> OSError | None:
-    """Return the full disk or used-up quota that may be the cause of `error`; found out by writing a little."""
+def _full_disk(path: Path) -> BlushError:
+    return BlushError(
+        f"The disk is full (or your quota is used up): {path} could not be written.",
+        "Free some space and start it again, a run with blush resume; nothing that was complete is lost.",
+    )
+
+
+def _has_no_room(folder: Path) -> bool:
+    """Whether the disk is full or the quota used up; found out by writing a little."""
     probe = folder / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex[:12]}-probe"
     try:
         probe.write_bytes(b"\0" * _PROBE_BYTES)
         flush_to_disk(probe)
-    except OSError as found:
-        if is_full_disk(found):
-            found.__cause__ = error
-            return found
+    except OSError as error:
+        return is_full_disk(error)
     finally:
         with contextlib.suppress(OSError):
             probe.unlink(missing_ok=True)
-    return None
+    return False
 
 
 def _write_bytes(path: Path, content: bytes) -> None:

@@ -22,7 +22,7 @@ from blushcore.volumes.reading import read_map
 from blushcore.volumes.thresholds import suggest_threshold
 from blushcore.volumes.volume import MapHeader, Volume
 from blushcore.volumes.voxel_sizes import UnknownVoxelSizeError
-from blushcore.volumes.writing import write_map
+from blushcore.volumes.writing import encode_map, write_map
 
 if TYPE_CHECKING:
     from blushcore.volumes.filters import gaussian_lowpass, highpass, lowpass, lowpass_at_shell
@@ -52,6 +52,7 @@ __all__ = [
     "atomic_file",
     "describe_box",
     "describe_grid",
+    "encode_map",
     "fourier_resample",
     "gaussian_lowpass",
     "grid_of_voxel_size",

@@ -36,37 +36,51 @@ _FLOAT16_LOSS = 0.01
 def write_map(
     path: str | os.PathLike[str], volume: Volume, *, dtype: Literal["float32", "float16"] = "float32"
 ) -> None:
+    """Write a map into a file that appears whole or not at all (`atomic_file`); see `encode_map`.
+
+    Raises
+    ------
+    BlushError
+        If the file cannot be written, and as `encode_map`.
+    """
+    with atomic_file(path) as file:
+        encode_map(file, volume, str(path), dtype=dtype)
+
+
+def encode_map(
+    file: BinaryIO, volume: Volume, name: str, *, dtype: Literal["float32", "float16"] = "float32"
+) -> None:
     """Write a map as little-endian MRC2014 with axes in the order x, y, z.
 
     Keeps the header's origin, start indices, space group (0, which means images, becomes 1) and labels, and
-    adds one of its own. The file appears whole or not at all; see `atomic_file`.
+    adds one of its own.
 
     Parameters
     ----------
-    path
-        Names ending in ``.gz`` or ``.bz2`` are compressed.
+    file
+        Where to; it stays open.
     volume
         Values must be finite.
+    name
+        The file's; those ending in ``.gz`` or ``.bz2`` are compressed.
     dtype
         ``float16`` (mode 12) halves the size; RELION ≥ 4, ChimeraX and IMOD read it, EMDB does not take it.
 
     Raises
     ------
     BlushError
-        If the file cannot be written, values are not finite, or float16 would change the map by more than 1 %
-        of its standard deviation.
+        If values are not finite, or float16 would change the map by more than 1 % of its standard deviation.
+        Nothing has been written then.
     """
     mode, stored = _MODES[dtype]
     header = _header(volume, mode)
-    _fill_statistics(header, volume.data, stored, str(path))
-    suffix = Path(path).suffix.lower()
-    with atomic_file(path) as file:
-        stream = _compressed(file, suffix)
-        stream.write(header.tobytes())
-        for slab in _slabs(volume.data):
-            stream.write(np.ascontiguousarray(slab, dtype=stored).data)
-        if stream is not file:
-            stream.close()
+    _fill_statistics(header, volume.data, stored, name)
+    stream = _compressed(file, Path(name).suffix.lower())
+    stream.write(header.tobytes())
+    for slab in _slabs(volume.data):
+        stream.write(np.ascontiguousarray(slab, dtype=stored).data)
+    if stream is not file:
+        stream.close()
 
 
 def _compressed(file: BinaryIO, suffix: str) -> BinaryIO:

@@ -59,6 +59,33 @@ def silent(tmp_path: Path, qapp: Any) -> Any:
 
 
 @pytest.fixture
+def open_widget(make_viewer: Callable[..., Any], tmp_path: Path) -> Iterator[Callable[..., tuple[Any, Any]]]:
+    """Put *Denoise map* beside a viewer; its worker, timers and files are gone after the test."""
+    made = []
+
+    def open_one(worker: Any = None, viewer: Any = None) -> tuple[Any, Any]:
+        from docks import put_beside
+
+        from napari_blush.denoise.widget import DenoiseWidget
+
+        viewer = make_viewer() if viewer is None else viewer
+        widget = DenoiseWidget(viewer, worker)
+        put_beside(viewer, widget, f"Denoise map {len(made) + 1}")
+        made.append(widget)
+        return viewer, widget
+
+    yield open_one
+    for widget in made:
+        results = widget.session._store.folder
+        widget.shut_down()
+        widget.shut_down()
+        assert not widget._settle.isActive()
+        assert not widget._follower.is_waiting
+        assert not widget._worker.is_running
+        assert not results.exists()
+
+
+@pytest.fixture
 def data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Where the dock Refine makes its demo set, and remembers its run; no worker is left below `tmp_path`."""
     from worker_stand_ins import end_worker

@@ -4,61 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from denoising import add_map, blob
 from docks import delete, put_beside, take_away
 
 from blushcore.interactive.messages import Denoise, DenoiseSettings, Load, SliceInView, SlicePicture
-from blushcore.volumes import Volume, read_map, write_map
+from blushcore.volumes import read_map, write_map
 
 pytestmark = pytest.mark.gui
-
-
-def blob(seed: int = 0, n: int = 32, size: float = 1.5) -> Volume:
-    """A ball of 24 Å in noise: one block."""
-    offset = (np.arange(n) - n // 2) * size
-    radius = np.sqrt(offset[:, None, None] ** 2 + offset[:, None] ** 2 + offset**2)
-    noise = np.random.default_rng(seed).normal(scale=0.3, size=(n,) * 3)
-    return Volume(((radius < 12) + noise).astype(np.float32), (size,) * 3)
-
-
-@pytest.fixture
-def open_widget(make_viewer: Callable[..., Any], tmp_path: Path) -> Iterator[Callable[..., tuple[Any, Any]]]:
-    """Make a viewer with the widget; its worker, timers and files are gone after the test."""
-    made = []
-
-    def open_one(worker: Any = None) -> tuple[Any, Any]:
-        from napari_blush.denoise.widget import DenoiseWidget
-
-        viewer = make_viewer()
-        widget = DenoiseWidget(viewer, worker)
-        put_beside(viewer, widget, "Denoise map")
-        made.append(widget)
-        return viewer, widget
-
-    yield open_one
-    for widget in made:
-        results = widget.session._store.folder
-        widget.shut_down()
-        widget.shut_down()
-        assert not widget._settle.isActive()
-        assert not widget._follower.is_waiting
-        assert not widget._worker.is_running
-        assert not results.exists()
-
-
-def add_map(viewer: Any, volume: Volume, name: str = "map", **changes: Any) -> Any:
-    from napari.layers import Image
-
-    from napari_blush.layers.maps import map_arguments
-
-    layer = Image(volume.data, **{**map_arguments(volume, name=name), **changes})
-    viewer.add_layer(layer)
-    return layer
 
 
 def visible(*widgets: Any) -> list[bool]:

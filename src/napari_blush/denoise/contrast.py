@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from napari_blush.layers.maps import METADATA
+from napari_blush.layers.maps import METADATA, remember
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -50,7 +50,7 @@ class SharedContrast:
         limits = self.between(limits_of_result)
         for layer in (result, self._source):
             if layer is not None:
-                layer.metadata[METADATA]["contrast_limits"] = limits
+                remember(layer, contrast_limits=limits)
                 if not np.allclose(layer.contrast_limits, limits):
                     layer.contrast_limits = limits
 
@@ -58,7 +58,9 @@ class SharedContrast:
 def _own_limits(source: Image) -> Limits | None:
     """Return the contrast limits that its reader chose for a map by itself; None for layers of others."""
     kept = source.metadata.get(METADATA, {})
-    limits = kept.setdefault("own_contrast_limits", kept.get("contrast_limits"))
+    limits = kept.get("own_contrast_limits", kept.get("contrast_limits"))
+    if limits is not None:
+        remember(source, own_contrast_limits=limits)
     return None if limits is None else (float(limits[0]), float(limits[1]))
 
 

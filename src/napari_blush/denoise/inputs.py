@@ -8,7 +8,8 @@ from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QWidget
 
 from napari_blush.denoise.own_layers import KEY
-from napari_blush.layers.listing import key_of, list_events, map_layers
+from napari_blush.layers.listing import list_events, map_layers
+from napari_blush.layers.maps import key_of
 from napari_blush.layers.units import voxel_size_of
 from napari_blush.layers.view import Connections
 from napari_blush.panels.boxes import choice_box, fill, index_of
@@ -159,7 +160,7 @@ class InputPanel(Section):
     def _on_voxel_size(self, value: float) -> None:
         if value > 0:
             self.voxel_size_given.emit(value)
-            self._describe()
+        self._describe()  # 0 is no voxel size: the one that the layer has stays
 
 
 def extent_words(shape: tuple[int, ...], sizes: tuple[float, ...]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -66,7 +67,8 @@ class DenoiseLayers:
         self._source: Image | None = None
         self._volume: Volume | None = None
         self._names: tuple[str, ...] = ()
-        self._own = OwnLayers(viewer, "")
+        self._docks_own = OwnLayers(viewer, uuid4().hex)  # of two docks each has layers of its own
+        self._own = self._docks_own.of("")
         self._groups: WeakKeyDictionary[Volume, str] = WeakKeyDictionary()
         self._contrast: SharedContrast | None = None
         self._split = BeforeAfter(viewer)
@@ -95,9 +97,10 @@ class DenoiseLayers:
         """The split view that is open."""
         return self._split.view
 
-    def end_split(self) -> None:
-        """Close the split view."""
+    def end(self) -> None:
+        """Close the split view, and leave all layers to the user: nothing changes them any more."""
         self._split.end()
+        self._docks_own.let_go()
 
     def follow(self, source: Image | None, volume: Volume | None, names: Sequence[str]) -> None:
         """Show what is done to another map from now on; layers of the one before stay as they are.
@@ -114,7 +117,7 @@ class DenoiseLayers:
             self.wanted.mode, self._mode_before = self._mode_before, None
             self.mode_changed.emit(self.wanted.mode)
         self._source, self._volume, self._names = source, volume, tuple(names)
-        self._own = OwnLayers(self._viewer, self._group_of(source, volume))
+        self._own = self._docks_own.of(self._group_of(source, volume))
         self._contrast = None if source is None else SharedContrast(source)
         self.result = None
         self._patches.clear()

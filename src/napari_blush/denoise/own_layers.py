@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from blushcore.volumes import Volume
 from napari_blush.denoise.shown import Shown
-from napari_blush.layers.listing import key_of
-from napari_blush.layers.maps import METADATA, add_or_update_map, find_map
+from napari_blush.layers.maps import METADATA, add_or_update_map, find_map, key_of, remember
 from napari_blush.layers.view import unwrapped
 
 if TYPE_CHECKING:
@@ -22,14 +21,14 @@ _DIFFERENCE_COLORMAP = "twilight_shifted"
 
 
 class OwnLayers:
-    """The layers ``map``, ``half2``, ``difference``, ``mask`` and ``other`` of one source.
+    """The layers ``map``, ``half2``, ``difference``, ``mask`` and ``other`` of one source in one dock.
 
     Parameters
     ----------
     viewer
         Where they are.
     group
-        Which source: a word of its own.
+        Which dock, and of that which source, as `of` makes it: a word of its own.
     """
 
     def __init__(self, viewer: ViewerModel, group: str) -> None:
@@ -38,6 +37,19 @@ class OwnLayers:
 
     def _key(self, role: str) -> str:
         return f"{KEY}/{self._group}/{role}"
+
+    def of(self, group: str) -> OwnLayers:
+        """Return the layers of one group among these."""
+        return OwnLayers(self._viewer, f"{self._group}/{group}")
+
+    def let_go(self) -> None:
+        """Make the layers of all groups among these ordinary ones."""
+        for layer in self._all():
+            remember(layer, key="")
+
+    def _all(self) -> list[Layer]:
+        layers: list[Layer] = [unwrapped(layer) for layer in self._viewer.layers]
+        return [layer for layer in layers if key_of(layer).startswith(f"{KEY}/{self._group}/")]
 
     def find(self, role: str) -> Image | None:
         """Return a layer, if it is there."""
@@ -89,13 +101,12 @@ class OwnLayers:
         names
             The new name for each old one.
         """
-        for layer in map(unwrapped, self._viewer.layers):
-            if not key_of(layer).startswith(f"{KEY}/{self._group}/"):
-                continue
+        for layer in self._all():
             given = layer.metadata[METADATA]["given_name"]
             new = [name + given[len(old) :] for old, name in names.items() if given.startswith(f"{old} ")]
             if new and layer.name == given:
-                layer.metadata[METADATA]["given_name"] = layer.name = new[0]
+                layer.name = new[0]
+                remember(layer, given_name=new[0])
 
     def show_difference(self, source: Volume, shown: Shown, name: str, details: Mapping[str, object]) -> None:
         """Show a difference, with a bar of what its colours mean, in the map's own units."""

@@ -80,7 +80,7 @@ class DenoiseWidget(Dock):
         self.end_with(
             self.session.close,
             self.panels.diameter.end,
-            self.layers.end_split,
+            self.layers.end,
             self.panels.inputs.disconnect_viewer,
             self._follower.disconnect_viewer,
             self._connections.undo,

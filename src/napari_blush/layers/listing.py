@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from napari_blush.layers.maps import METADATA
+from napari_blush.layers.maps import METADATA, key_of
 from napari_blush.layers.view import unwrapped
 
 if TYPE_CHECKING:
@@ -26,11 +26,6 @@ def is_map(layer: Layer) -> bool:
         return False
     kept = layer.metadata.get(METADATA, {})
     return not kept.get("split_view") and layer.axis_labels[0] != IMAGES_AXIS
-
-
-def key_of(layer: Layer) -> str:
-    """Return which of the plugin's layers this is; nothing for others."""
-    return str(layer.metadata.get(METADATA, {}).get("key", ""))
 
 
 def map_layers(viewer: ViewerModel, *, without: Sequence[str] = ()) -> list[Image]:

@@ -2,8 +2,9 @@
 
 What napari does not know of a map lies in ``layer.metadata["blush"]``, a plain dict:
 
-``key``
-    Which of the plugin's layers this is; see `add_or_update_map`. Absent in layers of opened files.
+``key``, ``layer``
+    Which of the plugin's layers this is, and its ``unique_id``; see `add_or_update_map`. Absent in layers of
+    opened files. Where a user has duplicated a layer, the copy has both but is another layer: it is the user's.
 ``path``
     The file that it was read from, as a string; absent in others.
 ``header``
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from napari.components import ViewerModel
-    from napari.layers import Image
+    from napari.layers import Image, Layer
 
 METADATA = "blush"
 AXES = ("z", "y", "x")
@@ -153,6 +154,7 @@ def add_or_update_map(
         from napari.layers import Image
 
         layer = Image(volume.data, **arguments, colormap=colormap, visible=visible)
+        remember(layer, layer=str(layer.unique_id))
         _let_sliders_reach(layer, *contrast.value_range)
         viewer.add_layer(layer)
         return layer
@@ -162,7 +164,7 @@ def add_or_update_map(
     untouched = np.allclose(layer.contrast_limits, before["contrast_limits"])
     if not untouched:
         metadata["contrast_limits"] = before["contrast_limits"]
-    layer.metadata = {**layer.metadata, METADATA: metadata}
+    remember(layer, **metadata)
     if layer.name == before["given_name"] != name:
         layer.name = name
     layer.data = volume.data
@@ -178,10 +180,22 @@ def add_or_update_map(
 def find_map(viewer: ViewerModel, key: str) -> Image | None:
     """Return the layer that `add_or_update_map` made for `key`, if it is still there."""
     for layer in viewer.layers:
-        if layer.metadata.get(METADATA, {}).get("key") == key:
+        if key_of(layer) == key:
             found: Image = layer
             return found
     return None
+
+
+def key_of(layer: Layer) -> str:
+    """Return which of the plugin's layers this is; nothing for others, copies of the plugin's among them."""
+    kept = layer.metadata.get(METADATA, {})
+    is_copy = kept.get("layer", str(layer.unique_id)) != str(layer.unique_id)
+    return "" if is_copy else str(kept.get("key", ""))
+
+
+def remember(layer: Layer, /, **details: Any) -> None:
+    """Keep details in a layer's metadata, in a dict of its own: a layer and its copies share the one before."""
+    layer.metadata = {**layer.metadata, METADATA: {**layer.metadata.get(METADATA, {}), **details}}
 
 
 def _let_sliders_reach(layer: Image, lowest: float, highest: float) -> None:
@@ -206,7 +220,7 @@ def set_voxel_size(layer: Image, voxel_size: float) -> None:
     kept = layer.metadata.get(METADATA, {})
     header: MapHeader = kept.get("header", MapHeader())
     place = header.origin if any(header.origin) else tuple(start * voxel_size for start in header.start)
-    layer.metadata = {**layer.metadata, METADATA: {**kept, "voxel_size_known": True}}
+    remember(layer, voxel_size_known=True)
     layer.scale = (voxel_size,) * 3
     layer.translate = place
     layer.units = (ANGSTROM,) * 3

@@ -21,7 +21,8 @@ class Dock(QWidget):
     """What the plugin's dock widgets have in common.
 
     It ends once, whichever way comes first: closed, taken out of its dock (which is all that napari does at a
-    click on a dock's ×), deleted by Qt, or together with the application.
+    click on a dock's ×; nobody can put it back, so it is deleted then), deleted by Qt, or together with the
+    application.
 
     Parameters
     ----------
@@ -90,6 +91,8 @@ class Dock(QWidget):
                 self._was_docked = True
             elif self._was_docked:
                 self.shut_down()
+                # Here, not by the garbage collector: that may run in any thread, where no widget can end.
+                self.deleteLater()
         super().changeEvent(event)
 
     def dragEnterEvent(self, event: Any) -> None:  # noqa: N802

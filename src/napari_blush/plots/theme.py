@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import ismethod
 from typing import TYPE_CHECKING, Any
+from weakref import WeakMethod
 
 from qtpy.QtGui import QColor
 
@@ -79,8 +81,13 @@ def follow_theme(owner: QObject, apply: Callable[[Palette], None], viewer: Viewe
     """
     from napari.settings import get_settings
 
+    # Napari's settings outlive every viewer: what they call may not keep a widget that is gone.
+    found = WeakMethod(apply) if ismethod(apply) else lambda: apply
+
     def on_change(event: Any = None) -> None:
-        apply(current_palette(viewer))
+        take = found()
+        if take is not None:
+            take(current_palette(viewer))
 
     emitters = [get_settings().appearance.events.theme]
     if viewer is not None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QComboBox
 
-from napari_blush.layers.listing import key_of, map_layers
+from napari_blush.layers.listing import map_layers
+from napari_blush.layers.maps import key_of
 from napari_blush.panels.boxes import fill
 
 if TYPE_CHECKING:

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_blush.layers.listing import key_of
-from napari_blush.layers.maps import AXES, METADATA
+from napari_blush.layers.maps import AXES, METADATA, key_of
 from napari_blush.layers.units import ANGSTROM
 from napari_blush.layers.view import unwrapped
 

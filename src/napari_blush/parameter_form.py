@@ -16,6 +16,7 @@ from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QWidget
 
 from blushcore.protocol import Parameters
+from napari_blush.controls import mend_controls
 
 _UNIT = re.compile(r"\((Å|°|px|s|GiB)\)")
 _LARGEST = 1e5
@@ -92,6 +93,7 @@ class ParameterForm(QWidget):
             error.hide()
             layout.addRow(error)
             self._errors[name] = error
+        mend_controls(self)
 
     def value(self) -> Parameters:
         """Return the parameters as the form has them.

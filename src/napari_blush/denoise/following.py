@@ -43,6 +43,10 @@ class ViewFollower(QObject):
         """Whether `look` is about to be called."""
         return bool(self._timer.isActive())
 
+    def stop(self) -> None:
+        """Drop the call that is due."""
+        self._timer.stop()
+
     def disconnect_viewer(self) -> None:
         """Follow no more."""
         self._connections.undo()

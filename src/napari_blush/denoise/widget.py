@@ -131,6 +131,7 @@ class DenoiseWidget(Dock):
         if self.is_open:
             self._settle.stop()
             self._maps.stop()
+            self._follower.stop()
         super().shut_down()
 
     # --- what somebody does -----------------------------------------------------------------------------------

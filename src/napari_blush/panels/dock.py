@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QApplication, QFrame, QScrollArea, QWidget
 
+from napari_blush.controls import mend_controls
 from napari_blush.panels.cards import style_sheet
 from napari_blush.plots.theme import Palette
 from napari_blush.qt_references import hold_constants
@@ -109,7 +110,8 @@ class Dock(QWidget):
 
 
 def scrolled(content: QWidget) -> QScrollArea:
-    """Return a frame in which a column of panels is scrolled up and down."""
+    """Return a frame in which a column of panels, now complete, is scrolled up and down."""
+    mend_controls(content)
     area = QScrollArea()
     area.setWidget(content)
     area.setWidgetResizable(True)

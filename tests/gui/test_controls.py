@@ -1,0 +1,100 @@
+"""Controls in docks: the wheel scrolls past them, and a number is what was meant in any locale."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from denoising import add_map, blob
+
+from blushcore.interactive.messages import DenoiseSettings
+
+pytestmark = pytest.mark.gui
+
+
+def turn_wheel(control: Any) -> None:
+    """Turn the mouse's wheel by one notch over a control, as far as Qt passes it on."""
+    from qtpy.QtCore import QPoint, QPointF, Qt
+    from qtpy.QtGui import QWheelEvent
+    from qtpy.QtWidgets import QApplication
+
+    place, notch = QPointF(control.rect().center()), QPoint(0, -120)
+    event = QWheelEvent(
+        place,
+        QPointF(control.mapToGlobal(place.toPoint())),
+        notch,
+        notch,
+        Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier,
+        Qt.ScrollPhase.NoScrollPhase,
+        False,
+    )
+    QApplication.sendEvent(control, event)
+
+
+def type_in(spin: Any, text: str) -> float:
+    """Type a number in place of the one that is there, and return what it was taken for."""
+    from qtpy.QtCore import Qt
+    from qtpy.QtTest import QTest
+
+    spin.selectAll()
+    QTest.keyClicks(spin, text)
+    QTest.keyClick(spin, Qt.Key.Key_Return)
+    return float(spin.value())
+
+
+def test_scrolling_down_the_dock_changes_nothing(open_widget, silent):
+    viewer, widget = open_widget(silent)
+    add_map(viewer, blob(), "one")
+    add_map(viewer, blob(1), "other")
+    silent.answer_loads_until(lambda: widget.session.can_work)
+    silent.describe()
+    widget.denoise()
+    inputs, form, strength = widget.panels.inputs, widget.panels.form, widget.panels.display.strength
+    form.set_value(DenoiseSettings(diameter=30.0))
+    before = (form.value(), inputs.map_layer, inputs.voxel_size.value(), strength.value())
+    controls = [form.control(name) for name in ("diameter", "weights", "device", "precision")]
+    for control in (*controls, inputs.map_box, inputs.half_box, inputs.voxel_size, strength._slider):
+        turn_wheel(control)
+        control.setFocus()  # as after a choice
+        turn_wheel(control)
+    assert (form.value(), inputs.map_layer, inputs.voxel_size.value(), strength.value()) == before
+    assert widget.session.state == "running"
+
+
+@pytest.mark.parametrize("locale", ["en_US", "de_DE", "fr_FR"])
+def test_comma_and_point_are_both_the_decimal_point(qtbot, locale):
+    from qtpy.QtCore import QLocale, Qt
+    from qtpy.QtTest import QTest
+    from qtpy.QtWidgets import QApplication, QDoubleSpinBox
+
+    from napari_blush.parameter_form import ParameterForm
+
+    form = ParameterForm(
+        DenoiseSettings, choices={"weights": [("default", None)], "device": [("auto", "auto")]}
+    )
+    qtbot.addWidget(form)
+    form.setLocale(QLocale(locale))
+    form.set_step("diameter", 1, decimals=2)
+    spin = form.control("diameter")
+    assert isinstance(spin, QDoubleSpinBox)
+    form.show()
+    for text in ("120.25", "120,25"):
+        assert type_in(spin, text) == 120.25
+    for text, number in (("98.5", 98.5), ("97,5", 97.5), ("1,096.5 Å", 1096.5)):
+        QApplication.clipboard().setText(text)
+        spin.selectAll()
+        QTest.keyClick(spin, Qt.Key.Key_V, Qt.KeyboardModifier.ControlModifier)
+        QTest.keyClick(spin, Qt.Key.Key_Return)
+        assert spin.value() == number
+
+
+def test_zero_is_no_voxel_size(open_widget, silent):
+    viewer, widget = open_widget(silent)
+    layer = add_map(viewer, blob())
+    silent.answer_loads()
+    spin = widget.panels.inputs.voxel_size
+    assert type_in(spin, "0") == 1.5
+    assert tuple(layer.scale) == (1.5,) * 3
+    assert type_in(spin, "1,25") == 1.25
+    assert tuple(layer.scale) == (1.25,) * 3

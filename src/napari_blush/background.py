@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import QObject, Qt, Signal  # type: ignore[attr-defined]
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -30,7 +30,8 @@ class Background(QObject):
         self._closed = False
         self._newest: dict[str, int] = {}
         self._count = 0
-        self._came_back.connect(self._deliver)
+        # Queued even where the work is done before `run` returns: nobody expects an answer while still asking.
+        self._came_back.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
 
     def run(
         self,
@@ -47,7 +48,7 @@ class Background(QObject):
         work
             Touches nothing that the GUI changes meanwhile.
         done, failed
-            Called once at most; not at all after `close`.
+            Called once at most, after this has returned; not at all after `close`.
         instead_of
             Work of one name: only the newest is done and delivered, what it overtakes is dropped.
         """

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from blushcore.protocol import BlushError
+
+_REMEDY = "Make room, or let TMPDIR name a folder with more of it before napari starts. Then try again."
 
 
 class ArrayFolder:
@@ -22,11 +27,25 @@ class ArrayFolder:
         self._count = 0
 
     def write(self, array: NDArray[np.float32], what: str) -> Path:
-        """Write an array and return its file, which the reader may remove."""
+        """Write an array and return its file, which the reader may remove.
+
+        Raises
+        ------
+        BlushError
+            When the disk is full, or else does not take it. Nothing is left of the file then.
+        """
         self._count += 1
         path = self._folder / f"{self._count:06d}-{what}.npy"
         unfinished = path.with_suffix(".part")
-        with unfinished.open("wb") as file:
-            np.save(file, np.ascontiguousarray(array, dtype=np.float32), allow_pickle=False)
-        unfinished.replace(path)
+        try:
+            with unfinished.open("wb") as file:
+                np.save(file, np.ascontiguousarray(array, dtype=np.float32), allow_pickle=False)
+            unfinished.replace(path)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                unfinished.unlink()
+            # numpy counts what a full disk did not take, and gives no reason.
+            reason = error.strerror or "The disk is full"
+            problem = f"{reason}: an array could not be written into {self._folder}."
+            raise BlushError(problem, _REMEDY) from error
         return path

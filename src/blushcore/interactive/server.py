@@ -47,7 +47,8 @@ from blushcore.interactive.work import Work
 from blushcore.protocol import BlushError
 from blushcore.shells import fsc, resolution
 
-_RESULTS_KEPT = 4
+_RESULTS_KEPT = 2
+"""Those of the two halves that are compared next."""
 
 
 class Server:

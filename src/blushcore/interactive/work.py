@@ -10,6 +10,7 @@ from torch import Tensor
 from blushcore.denoiser import Denoiser, MapDenoising, Slab, Slice, slice_is_exact, slice_of_result
 from blushcore.interactive.arrays import ArrayFolder
 from blushcore.interactive.messages import Denoise, Done, Event, SliceInView, SlicePicture, Working
+from blushcore.protocol import BlushError
 
 _PICTURES_APART_SECONDS = 0.25
 _SLABS_KEPT = 8
@@ -159,12 +160,18 @@ class Work:
     def _done(self) -> Event:
         result, info = self._denoising.result(), self._denoiser.info
         assert info is not None  # `Denoiser.load` always has it
+        map_path = self._folder.write(result.map.numpy(), "map")
+        try:
+            mask_path = self._folder.write(result.mask.numpy(), "mask")
+        except BlushError:
+            map_path.unlink(missing_ok=True)
+            raise
         self.result = result.map
         return Done(
             id=self.id,
             key=self._request.key,
-            map_path=self._folder.write(result.map.numpy(), "map"),
-            mask_path=self._folder.write(result.mask.numpy(), "mask"),
+            map_path=map_path,
+            mask_path=mask_path,
             figures={
                 "weights": info.name,
                 "weights_version": info.version,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from psygnal import Signal
@@ -18,7 +18,8 @@ from napari_blush.denoise.states import Failure, Worker
 class WorkerMaps:
     """One map or two halves, perhaps with a mask, handed to the worker as arrays in its folder.
 
-    Each handing over counts a generation: what comes late of the one before is not heard.
+    Each handing over counts a generation: what comes late of the one before is not heard, and nothing of it
+    stays, neither as files nor in the worker's memory.
 
     Parameters
     ----------
@@ -36,6 +37,7 @@ class WorkerMaps:
         self._worker = worker
         self._background = background
         self._loading: set[str] = set()
+        self._told: set[str] = set()
         self.generation = 0
         self.has_mask = False
         """Whether there is a mask among them."""
@@ -58,23 +60,35 @@ class WorkerMaps:
         """Hand other maps over, in place of those before."""
         self._worker.start()
         self.release()
-        self.generation += 1
         generation, folder = self.generation, self._worker.folder
         volumes = {self.key(index): volume for index, volume in enumerate(sources)}
         if mask is not None:
             volumes[self.mask_key] = mask
         self._loading, self.has_mask = set(volumes), mask is not None
 
-        def write() -> dict[str, Path]:
-            paths = {key: folder / f"{key}.npy" for key in volumes}
-            for key, path in paths.items():
-                np.save(path, volumes[key].data)
-            return paths
+        paths = {key: folder / f"{key}.npy" for key in volumes}
 
-        def tell(paths: dict[str, Path]) -> None:
+        def remove() -> None:
+            for path in paths.values():
+                with contextlib.suppress(OSError):
+                    path.unlink(missing_ok=True)
+
+        def write() -> None:
+            if generation != self.generation:  # other maps have been chosen since
+                return
+            try:
+                for key, path in paths.items():
+                    np.save(path, volumes[key].data)
+            except OSError:
+                remove()
+                raise
+
+        def tell(_: None) -> None:
             if generation != self.generation:
+                remove()
                 return
             for key, path in paths.items():
+                self._told.add(key)
                 self._worker.tell(
                     Load(
                         key=key,
@@ -86,31 +100,30 @@ class WorkerMaps:
 
         def failed(error: Exception) -> None:
             if generation == self.generation:
-                self.failed.emit(
-                    Failure(f"The map could not be handed to the worker: {error}.", "Is the disk full?")
-                )
+                reason = f"The map could not be handed to the worker by way of {folder}: {error}."
+                self.failed.emit(Failure(reason, "Is the disk full?"))
 
         self._background.run(write, tell, failed)
 
     def release(self) -> None:
         """Let the worker forget them."""
-        if self.are_there:
-            for key in (self.key(0), self.key(1), self.mask_key):
-                self._worker.tell(Release(key=key))
+        for key in sorted(self._told):  # those that it is still reading, too: it does one after the other
+            self._worker.tell(Release(key=key))
         self.forget()
 
     def forget(self) -> None:
-        """Take note that they are nowhere, as when the worker is gone."""
+        """Take note that they are nowhere, as when the worker is gone; those on their way are not heard of."""
+        self.generation += 1
         self.are_there = False
-        self._loading = set()
+        self._loading, self._told = set(), set()
         self.estimated_diameter, self.warnings = None, ()
 
     def on_loaded(self, event: Loaded) -> None:
         """Take note that one is there."""
+        self._remove(event.key)
         if event.key not in self._loading:
             return
         self._loading.remove(event.key)
-        (self._worker.folder / f"{event.key}.npy").unlink(missing_ok=True)
         self.warnings += event.warnings
         if event.key == self.key(0):
             self.estimated_diameter = event.estimated_diameter
@@ -121,9 +134,15 @@ class WorkerMaps:
 
     def on_failed(self, event: Failed) -> None:
         """Take note that the worker refuses one."""
+        self._remove(str(event.id))
         if event.id in self._loading:
             self._loading = set()
             self.failed.emit(Failure(event.problem, event.remedy, details=self._worker.details))
+
+    def _remove(self, key: str) -> None:
+        """Remove the file of one that the worker has read."""
+        if self._worker.is_running:
+            (self._worker.folder / f"{key}.npy").unlink(missing_ok=True)
 
 
 def require_one_grid(volumes: Sequence[Volume], names: Sequence[str]) -> None:

@@ -1,0 +1,92 @@
+"""Maps on their way to the worker: of those that are overtaken nothing stays anywhere."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from denoising import blob
+from worker_stand_ins import pump, wait_until
+
+from blushcore.interactive.messages import Load, Loaded, Release
+
+pytestmark = pytest.mark.gui
+
+
+@pytest.fixture
+def maps(silent: Any) -> Iterator[Any]:
+    """Maps for a worker that only listens; what failed is in ``failures``."""
+    from napari_blush.background import Background
+    from napari_blush.denoise.worker_maps import WorkerMaps
+
+    background = Background()
+    maps = WorkerMaps(silent, background)
+    maps.failures = []
+    maps.failed.connect(maps.failures.append)
+    yield maps
+    background.close()
+
+
+def loaded(request: Load) -> Loaded:
+    return Loaded(key=request.key, shape=(32,) * 3, voxel_size=request.voxel_size, estimated_diameter=None)
+
+
+def test_maps_that_are_overtaken_are_released_and_their_files_removed(maps, silent):
+    for seed in range(3):
+        maps.load([blob(seed), blob(seed + 1)], None)
+        wait_until(lambda seed=seed: len(silent.asked(Load)) == 2 * (seed + 1), 60)
+    *stale, one, two = silent.asked(Load)
+    assert {request.key for request in silent.asked(Release)} == {request.key for request in stale}
+    for request in (*stale, one, two):
+        maps.on_loaded(loaded(request))
+    assert maps.are_there
+    assert list(silent.folder.iterdir()) == []
+
+
+def test_maps_that_are_overtaken_before_they_are_written_are_not(maps, silent):
+    for seed in range(4):
+        maps.load([blob(seed)], None)
+    wait_until(lambda: bool(silent.asked(Load)), 60)
+    pump(0.1)
+    (request,) = silent.asked(Load)
+    assert [path.name for path in silent.folder.iterdir()] == [f"{request.key}.npy"]
+
+
+def test_a_worker_that_dies_while_maps_are_written_is_the_only_failure(maps, silent):
+    shutil.rmtree(silent.folder)  # as with the process
+    maps.load([blob()], None)
+    maps.forget()
+    pump(0.3)
+    assert maps.failures == []
+
+
+def test_a_folder_that_takes_no_map_is_named(maps, silent):
+    shutil.rmtree(silent.folder)
+    maps.load([blob()], None)
+    wait_until(lambda: bool(maps.failures), 60)
+    assert str(silent.folder) in maps.failures[0].problem
+
+
+def test_work_that_is_done_at_once_is_told_after_the_call(qtbot):
+    from concurrent.futures import Future
+
+    from napari_blush.background import Background
+
+    class AtOnce:
+        def submit(self, work: Any) -> Future[Any]:
+            future: Future[Any] = Future()
+            future.set_result(work())
+            return future
+
+        def shutdown(self, **_: Any) -> None:
+            pass
+
+    background = Background()
+    background._pool = AtOnce()  # a thread that is quicker than the one that asks
+    told: list[int] = []
+    background.run(lambda: 1, told.append, lambda _: None)
+    assert told == []
+    wait_until(lambda: told == [1], 60)
+    background.close()

@@ -68,6 +68,10 @@ class ChosenMaps(QObject):
         self._settle.setInterval(_SETTLE_MILLISECONDS)
         self._settle.setSingleShot(True)
         self._settle.timeout.connect(self.take)
+        self._soon = QTimer(self)
+        self._soon.setInterval(0)
+        self._soon.setSingleShot(True)
+        self._soon.timeout.connect(self._scale_bar.show_once)
         inputs.chosen.connect(self.take)
         inputs.content_changed.connect(self._settle.start)
         inputs.renamed.connect(self._on_renamed)
@@ -81,6 +85,7 @@ class ChosenMaps(QObject):
     def stop(self) -> None:
         """Take note of no more changes."""
         self._settle.stop()
+        self._soon.stop()
 
     def holds(self, result: Result) -> bool:
         """Whether a result is of the maps in hand."""
@@ -122,7 +127,7 @@ class ChosenMaps(QObject):
                 self._ask(error.problem, error.remedy)
                 return
             self._layers.follow(layer, sources[0], [one.name for one in maps])
-            self._scale_bar.show_once()
+            self._soon.start()  # napari takes a while to make its scale bar: by itself, not in the same breath
             self._taken(layer)
 
     def _take_nothing(self) -> None:

@@ -95,8 +95,7 @@ class SessionCard(StatusCard):
         """Show how far the work has come."""
         if not progress.total:
             return
-        self.bar.setRange(0, progress.total)
-        self.bar.setValue(progress.done)
+        self.show_done(progress.done, progress.total)
         if preview:
             return
         words = f"{progress.done} of {progress.total} blocks"

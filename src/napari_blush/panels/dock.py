@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QApplication, QFrame, QScrollArea, QWidget
@@ -38,27 +38,26 @@ class Dock(QWidget):
         super().__init__()
         self._viewer = viewer
         self._was_docked = False
-        self._ends: list[Callable[[], Any]] = []
+        self._ends = _Ends()
         self.setMinimumWidth(least_width)
         self.setAcceptDrops(True)
         application = QApplication.instance()
         assert application is not None
         application.aboutToQuit.connect(self.shut_down)
-        ends = self._ends
-        self.destroyed.connect(lambda: _do_all(ends))  # nothing of the object itself is touched then
+        self.destroyed.connect(self._ends.do_all)  # nothing of the object itself is touched then
 
     def end_with(self, *ends: Callable[[], Any]) -> None:
         """Call these when the dock ends, the last one given first. They touch no widget inside it."""
-        self._ends.extend(ends)
+        self._ends.add(ends)
 
     @property
     def is_open(self) -> bool:
         """Whether it has not ended yet."""
-        return bool(self._ends)
+        return self._ends.are_left
 
     def shut_down(self) -> None:
         """End what belongs to the dock. Again, nothing happens."""
-        _do_all(self._ends)
+        self._ends.do_all()
 
     def take_files(self, paths: list[Path]) -> None:
         """Take files that were dropped."""
@@ -120,6 +119,30 @@ def scrolled(content: QWidget) -> QScrollArea:
     return area
 
 
-def _do_all(ends: list[Callable[[], Any]]) -> None:
-    while ends:
-        ends.pop()()
+class _Ends:
+    """What is to be called when a dock ends, once.
+
+    It is kept here until then: Python's garbage collector empties functions that only the dock holds before the
+    dock itself ends, and Qt would call what is left of them.
+    """
+
+    _all: ClassVar[set[_Ends]] = set()
+
+    def __init__(self) -> None:
+        self._calls: list[Callable[[], Any]] = []
+
+    @property
+    def are_left(self) -> bool:
+        """Whether there is anything to be called."""
+        return bool(self._calls)
+
+    def add(self, calls: Iterable[Callable[[], Any]]) -> None:
+        """Call these, too, the last one first."""
+        self._calls.extend(calls)
+        self._all.add(self)
+
+    def do_all(self) -> None:
+        """Call them. Again, nothing happens."""
+        self._all.discard(self)
+        while self._calls:
+            self._calls.pop()()

@@ -51,8 +51,11 @@ class StatusCard(QFrame):
         """Show how far it has come; a total of 0 is a bar that only moves, None is no bar."""
         self.bar.setVisible(total is not None)
         if total is not None:
+            # Qt's bar draws itself and what is behind it at once, and twice: let it wait for the next frame.
+            self.bar.setUpdatesEnabled(False)
             self.bar.setRange(0, total)
             self.bar.setValue(done)
+            self.bar.setUpdatesEnabled(True)
 
     def show_details(self, details: str) -> None:
         """Show what a worker said last."""

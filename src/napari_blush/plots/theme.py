@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from inspect import ismethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakMethod
 
 from qtpy.QtGui import QColor
@@ -79,28 +79,45 @@ def follow_theme(owner: QObject, apply: Callable[[Palette], None], viewer: Viewe
     viewer
         Whose theme; without one, that of napari's settings.
     """
-    from napari.settings import get_settings
+    following = _Following(apply, viewer)
+    owner.destroyed.connect(following.stop)
+    following.on_change()
 
-    # Napari's settings outlive every viewer: what they call may not keep a widget that is gone.
-    found = WeakMethod(apply) if ismethod(apply) else lambda: apply
 
-    def on_change(event: Any = None) -> None:
-        take = found()
-        if take is not None:
-            take(current_palette(viewer))
+class _Following:
+    """A theme followed by what is held weakly, until `stop`.
 
-    emitters = [get_settings().appearance.events.theme]
-    if viewer is not None:
-        emitters.append(viewer.events.theme)
-    for emitter in emitters:
-        emitter.connect(on_change)
+    Napari's settings outlive every viewer, and may not keep a widget that is gone. What is to stop it, in turn,
+    is kept here: Python's garbage collector empties functions that only the widget holds before the widget
+    ends, and Qt would call what is left of them.
+    """
 
-    def stop() -> None:
-        for emitter in emitters:
-            emitter.disconnect(on_change)
+    _all: ClassVar[set[_Following]] = set()
 
-    owner.destroyed.connect(stop)
-    on_change()
+    def __init__(self, apply: Callable[[Palette], None], viewer: ViewerModel | None) -> None:
+        from napari.settings import get_settings
+
+        self._apply = WeakMethod(apply) if ismethod(apply) else lambda: apply
+        self._viewer = viewer
+        self._emitters: list[Any] = [get_settings().appearance.events.theme]
+        if viewer is not None:
+            self._emitters.append(viewer.events.theme)
+        for emitter in self._emitters:
+            emitter.connect(self.on_change)
+        self._all.add(self)
+
+    def on_change(self, event: Any = None) -> None:
+        """Hand the colours of the theme on."""
+        apply = self._apply()
+        if apply is not None:
+            apply(current_palette(self._viewer))
+
+    def stop(self) -> None:
+        """Follow no more."""
+        for emitter in self._emitters:
+            emitter.disconnect(self.on_change)
+        self._emitters.clear()
+        self._all.discard(self)
 
 
 def _mixed(one: QColor, other: QColor, share: float) -> str:

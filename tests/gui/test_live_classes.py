@@ -72,6 +72,12 @@ def test_one_class_or_all_of_them_are_shown(qtbot: Any, docked: Any, classified:
         lambda: set(visible(viewer)) == {"run class 1 (70%)", "run class 2 (30%)"}, timeout=PATIENCE
     )
     assert viewer.canvas.grid.enabled
+    places = {
+        layer.name: viewer.canvas.grid.position(index, viewer.layers)
+        for index, layer in enumerate(viewer.layers)
+        if layer.visible
+    }
+    assert places == {"run class 1 (70%)": (0, 0), "run class 2 (30%)": (0, 1)}
     assert view.modes["single"].isChecked()
     view.slider.slider.setValue(1)  # another iteration keeps what is looked at
     qtbot.waitUntil(lambda: view.layers.shown == 1, timeout=PATIENCE)

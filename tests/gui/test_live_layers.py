@@ -255,6 +255,98 @@ def test_a_removed_layer_does_not_come_back(qtbot: Any, live: Any, recorded: Pat
         assert layers.layer("before") is None
         assert layers.layer("map").visible
 
+        layers.set_mode("split")  # which needs it
+        qtbot.waitUntil(lambda: layers.split is not None, timeout=120_000)
+        assert layers.layer("before").metadata["blush"]["iteration"] == 2
+        assert layers.layer("half1") is None
+        layers.set_mode("single")
+        viewer.layers.remove(layers.layer("map"))
+        layers.set_mode("single")
+        qtbot.waitUntil(lambda: layers.layer("map") is not None, timeout=120_000)
+        assert layers.layer("map").visible
+
+
+def test_a_copy_of_a_layer_is_the_users(qtbot: Any, live: Any, recorded: Path, tmp_path: Path) -> None:
+    from napari.layers import Image
+    from replay import Replay
+
+    def iteration_of(layer: Any) -> int:
+        return int(layer.metadata["blush"]["iteration"])
+
+    with Replay(recorded, tmp_path / "live") as replay:
+        viewer, _, layers = live(replay.run.path)
+        for iteration in (0, 1):
+            replay.play_iteration()
+            shows(qtbot, layers, iteration)
+        made = layers.layer("map")
+        copy = Image.create(*made.as_layer_data_tuple())  # as napari duplicates layers
+        viewer.layers.insert(viewer.layers.index(made) + 1, copy)
+        replay.play_iteration()
+        shows(qtbot, layers, 2)
+        assert iteration_of(copy) == 1
+        assert iteration_of(layers.layer("map")) == 2
+        viewer.layers.remove(copy)
+        replay.play()
+        shows(qtbot, layers, 3)
+        assert iteration_of(layers.layer("map")) == 3
+
+
+def test_another_run_takes_the_place_of_the_one_before(
+    qtbot: Any, live: Any, recorded: Path, tmp_path: Path
+) -> None:
+    from replay import recorded_run
+
+    small = recorded_run(tmp_path / "small", box=8, iterations=1)
+    viewer, _, before = live(recorded)
+    shows(qtbot, before, 3)
+    viewer.dims.set_point(0, 0.0)
+    before.close()
+    _, _, layers = live(small, viewer)
+    shows(qtbot, layers, 1)
+    assert [layer.name for layer in viewer.layers if layer.visible] == ["small map"]
+    assert [layer.name for layer in viewer.layers.selection] == ["small map"]
+    assert viewer.dims.point[0] == pytest.approx(4 * VOXEL_SIZE)
+    layers.close()
+    _, _, again = live(recorded, viewer)  # whose layers are there already, and lie lower
+    shows(qtbot, again, 3)
+    assert [layer.name for layer in viewer.layers if layer.visible] == ["run map"]
+
+
+def test_a_run_in_the_place_of_another_is_read_anew(
+    qtbot: Any, live: Any, recorded: Path, tmp_path: Path
+) -> None:
+    import shutil
+
+    from replay import Replay, recorded_run
+
+    other = recorded_run(tmp_path / "other", box=16, iterations=1)
+    with Replay(recorded, tmp_path / "live") as replay:
+        _, run, layers = live(replay.run.path)
+        replay.play_iteration()
+        shows(qtbot, layers, 0)
+        assert layers.layer("map").data.shape == (BOX,) * 3
+        shutil.rmtree(replay.run.path)
+        qtbot.waitUntil(lambda: run.summary.life == "unreachable", timeout=120_000)
+    with Replay(other, tmp_path / "live") as replay:
+        replay.play_iteration()  # its first record has the number and the files of the other's
+        qtbot.waitUntil(lambda: layers.layer("map").data.shape == (16,) * 3, timeout=120_000)
+
+
+def test_hidden_layers_are_left_alone(qtbot: Any, live: Any, recorded: Path, tmp_path: Path) -> None:
+    from replay import Replay
+
+    with Replay(recorded, tmp_path / "live") as replay:
+        _, _, layers = live(replay.run.path)
+        for iteration in (0, 1):
+            replay.play_iteration()
+            shows(qtbot, layers, iteration)
+        told: list[str] = []
+        for role in ("half1", "half2", "difference", "mask"):
+            layers.layer(role).events.data.connect(lambda _, role=role: told.append(role))
+        replay.play_iteration()
+        shows(qtbot, layers, 2)
+        assert told == []
+
 
 def test_maps_that_cannot_be_read_are_said_and_the_layers_stay(
     qtbot: Any, live: Any, recorded: Path, tmp_path: Path

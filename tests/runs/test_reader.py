@@ -236,6 +236,30 @@ def test_another_run_in_the_same_place_is_read_from_its_beginning(run: Path) -> 
     assert "became shorter" in reader.problems[0].text
 
 
+def test_another_run_is_told_by_its_name_where_its_events_are_as_long(run: Path, tmp_path: Path) -> None:
+    reader = RunReader(run)
+    reader.poll()
+    list(run_job(TOY, ToyParameters(walk="other", iterations=9), tmp_path / "other"))
+    assert (tmp_path / "other" / "events.jsonl").stat().st_size > (run / "events.jsonl").stat().st_size
+    shutil.rmtree(run)
+    (tmp_path / "other").rename(run)
+    reader.poll()
+    assert sorted(reader.summary.iterations) == list(range(1, 10))
+    assert "another run" in reader.problems[0].text
+    assert reader.poll() == []
+
+
+def test_a_description_that_is_restored_changes_nothing(run: Path) -> None:
+    reader = RunReader(run)
+    before = len(reader.poll())
+    content = (run / "params.json").read_bytes()
+    (run / "params.json").unlink()
+    (run / "params.json").write_bytes(content)
+    assert before
+    assert reader.poll() == []
+    assert reader.problems == []
+
+
 def test_a_record_that_was_tampered_with_leads_nowhere(run: Path) -> None:
     path, lines = rewind(run)
     values = json.loads(lines[1])

@@ -102,6 +102,9 @@ class RunReader:
     def __init__(self, directory: Path, *, file_patience_seconds: float = FILE_PATIENCE_SECONDS) -> None:
         self._run = RunDirectory(directory)
         self._file_patience_seconds = file_patience_seconds
+        self._stamp = (0, 0)
+        with contextlib.suppress(OSError):  # told by what follows
+            self._stamp = self._stamp_now()
         self.description: RunDescription = read_description(self._run)
         self._begin()
         self._judge = LifeJudge(self._run)
@@ -195,7 +198,9 @@ class RunReader:
         try:
             with self._run.events.open("rb") as stream:
                 if stream.seek(0, os.SEEK_END) < self._offset:
-                    self._start_over()
+                    self._start_over("became shorter")
+                elif self._is_of_another_run():
+                    self._start_over("is another run's now")
                 stream.seek(self._offset)
                 content = stream.read()
         except OSError:
@@ -224,14 +229,29 @@ class RunReader:
             self._hole_since = now
         return len(content) if now - self._hole_since >= self._file_patience_seconds else hole
 
-    def _start_over(self) -> None:
-        """Read from the beginning: the file shrank, so it is another one (restored, or a new run)."""
+    def _stamp_now(self) -> tuple[int, int]:
+        """Return what changes when another ``params.json``, which is written once, takes the place of this."""
+        found = self._run.description.stat()
+        return found.st_mtime_ns, found.st_ino
+
+    def _is_of_another_run(self) -> bool:
+        """Whether another run lies where this one lay."""
+        stamp = self._stamp_now()
+        if stamp == self._stamp:
+            return False
+        try:
+            is_other = read_description(self._run).run_id != self.description.run_id
+        except BlushError:  # on its way: asked again
+            return False
+        self._stamp = stamp
+        return is_other
+
+    def _start_over(self, why: str) -> None:
+        """Read from the beginning: the file is another one (restored, or a new run)."""
         with contextlib.suppress(BlushError):  # on its way; the old one serves until then
             self.description = read_description(self._run)
         self._begin()
-        self._problems.append(
-            Problem(f"{self._run.events} became shorter; it is read again from its beginning.")
-        )
+        self._problems.append(Problem(f"{self._run.events} {why}; it is read again from its beginning."))
 
     def _decode(self, line: bytes) -> Record | None:
         try:

@@ -165,8 +165,8 @@ class Comparison:
         self._grid = self._grid or {name: getattr(grid, name) for name in _GRID}
         for layer in layers:
             layer.name_overlay.visible = True
-        # The uppermost layer, the first class, comes first.
-        grid.stride, grid.shape, grid.spacing = 1, shape, _SPACING_PX
+        # With a stride below 0 the uppermost layer, the first class, comes first.
+        grid.stride, grid.shape, grid.spacing = -1, shape, _SPACING_PX
         grid.enabled = True
         self._viewer.reset_view()
 

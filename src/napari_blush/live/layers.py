@@ -12,7 +12,7 @@ from blushcore.protocol import BlushError
 from napari_blush.background import Background
 from napari_blush.layers.scale_bar import ScaleBar
 from napari_blush.live.comparison import Comparison, Mode
-from napari_blush.live.gridding import LARGEST_SHOWN
+from napari_blush.live.gridding import LARGEST_SHOWN, GridMap
 from napari_blush.live.loading import LoadedMap, load
 from napari_blush.live.map_sets import MapSet, Role, class_of
 from napari_blush.live.run_layers import RunLayers
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image
 
+    from blushcore.runs import Record
     from napari_blush.layers.split import SplitView
     from napari_blush.live.run import LiveRun
 
@@ -32,10 +33,10 @@ _PAUSE_MILLISECONDS = 250
 
 @dataclass(frozen=True)
 class _Wish:
-    """What is to be shown: an iteration (of so many records with files), layers, and how large at most."""
+    """What is to be shown: an iteration, as these records have it, layers, and how large at most."""
 
     iteration: int
-    records: int
+    records: tuple[Record, ...]
     roles: frozenset[Role]
     largest: int | None
 
@@ -51,7 +52,8 @@ class LiveLayers(QObject):
     """Shows the maps of a run in a viewer, those of the newest iteration or of one that was chosen.
 
     Only layers that can be seen are read. While one set of maps is read, only the newest wish waits. What the
-    user changed in a layer stays, contrast above all; a layer that was removed does not come back.
+    user changed in a layer stays, contrast above all; a layer that was removed comes back when a mode or a class
+    is chosen that needs it.
 
     Parameters
     ----------
@@ -83,6 +85,7 @@ class LiveLayers(QObject):
         self._iterations: list[int] = []
         self._roles: tuple[Role, ...] = ()
         self._has: _Wish | None = None
+        self._brought_back: set[Role] = set()
         self._failed_wish: _Wish | None = None
         self._loading = False
         self._showing = False
@@ -173,11 +176,13 @@ class LiveLayers(QObject):
             classes: all classes in a grid; single: one map.
         """
         self._comparison.mode = mode
+        self._bring_back()
         self._arrange()
 
     def set_class(self, number: int) -> None:
         """Choose the class that is looked at, from 1."""
         self._comparison.focus = number
+        self._bring_back()
         self._arrange()
 
     def close(self, *, remove: bool = False) -> None:
@@ -217,7 +222,7 @@ class LiveLayers(QObject):
         named = {role: self._run.directory / name for record in records for role, name in record.files.items()}
         wanted = self._comparison.wanted(self._map_set(iteration, named).roles)
         roles = frozenset((wanted | self._layers.visible()) - self._layers.removed)
-        return _Wish(iteration, len(records), roles, None if self._full else LARGEST_SHOWN)
+        return _Wish(iteration, records, roles, None if self._full else LARGEST_SHOWN)
 
     def _map_set(self, iteration: int, files: Mapping[str, Path]) -> MapSet:
         """Return the files of an iteration as layers."""
@@ -235,8 +240,7 @@ class LiveLayers(QObject):
         if wish is None or wish == self._failed_wish or wish.is_met_by(self._has):
             return
         reader, look = self._run.reader, self._layers.look()
-        records = self._run.summary.records_of(wish.iteration)
-        map_set = self._map_set(wish.iteration, {})
+        records, map_set = wish.records, self._map_set(wish.iteration, {})
         only = wish.roles
         if self._has is not None and wish.is_of_the_same(self._has):
             only = only - self._has.roles
@@ -268,7 +272,9 @@ class LiveLayers(QObject):
     def _show(self, wish: _Wish, maps: MapSet, loaded: Mapping[Role, LoadedMap]) -> None:
         is_other = not wish.is_of_the_same(self._has)
         self._showing = True
-        selected = set(self._viewer.layers.selection)
+        first = self._has is None
+        of_others = self._layers.hide_other_runs() if first else set()
+        selected = set(self._viewer.layers.selection) - of_others
         untouched = self._comparison.untouched()
         try:
             template = next((one.volume for one in loaded.values()), None)
@@ -284,12 +290,13 @@ class LiveLayers(QObject):
                 elif is_other:
                     self._layers.empty_out(role)
             kept = frozenset() if is_other or self._has is None else self._has.roles
-            first = self._has is None
             self._has = replace(wish, roles=wish.roles | kept)
             self._roles = maps.roles
-            shown = self.layer(self._comparison.map_of(maps.roles))
-            if first and shown is not None:
+            map_role = self._comparison.map_of(maps.roles)
+            shown = self.layer(map_role)
+            if shown is not None and (first or map_role in self._brought_back):
                 shown.visible = True
+            self._brought_back -= loaded.keys()
             if not selected and is_other:  # what its controls are wanted for first
                 self._viewer.layers.selection = set() if shown is None else {shown}
             elif selected and set(self._viewer.layers.selection) != selected:  # new layers take the selection
@@ -297,8 +304,28 @@ class LiveLayers(QObject):
             self._comparison.refit(untouched)
             self._comparison.arrange(self._roles, self._has.roles)
             self._scale_bar.show_once()
+            if of_others and template is not None:
+                self._look_at(template)
         finally:
             self._showing = False
+
+    def _look_at(self, volume: GridMap) -> None:
+        """Look at a map's middle: what was looked at so far is another run's, perhaps of another box."""
+        dims = self._viewer.dims
+        first = dims.ndim - len(volume.shape)
+        for axis, (count, size, begin) in enumerate(
+            zip(volume.shape, volume.voxel_size, volume.position, strict=True)
+        ):
+            dims.set_point(first + axis, begin + (count // 2) * size)
+        self._viewer.reset_view()
+
+    def _bring_back(self) -> None:
+        """Let layers that were removed come back where what is asked for needs them."""
+        gone = self._comparison.wanted(self._roles) & self._layers.removed
+        if gone and self._has is not None:
+            self._layers.removed -= gone
+            self._brought_back |= gone
+            self._has = replace(self._has, roles=self._has.roles - gone)
 
     def _arrange(self) -> None:
         """Read what the mode needs, and compare what is there already."""

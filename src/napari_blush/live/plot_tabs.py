@@ -21,6 +21,7 @@ from napari_blush.plots.safeguards import SafeguardsPlot, has_safeguards
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
+    from blushcore.runs import Record
     from napari_blush.live.run import LiveRun
     from napari_blush.plots.directions import DirectionCounts
 
@@ -44,7 +45,7 @@ class PlotTabs(QTabWidget):
         self._run = run
         self._background = Background(self)
         self._looked_at: tuple[int | None, bool, int | None] = (None, True, None)
-        self._directions_of: tuple[int, int, int | None] | None = None
+        self._directions_of: tuple[tuple[Record, ...], int | None] | None = None
         self._drawn: dict[QWidget, Any] = {}
         self._nothing: dict[QWidget, QLabel] = {}
         self.setDocumentMode(True)
@@ -165,7 +166,7 @@ class PlotTabs(QTabWidget):
         history: Sequence[dict[str, Any]],
         shown: int | None,
     ) -> None:
-        state = (shown, [(figures["iteration"], figures.get("seconds_in_all")) for figures in history])
+        state = (shown, tuple(self._run.summary.iterations.values()))
         if self._drawn.get(plot) != state:
             self._drawn[plot] = state
             plot.set_history(history, shown)
@@ -176,9 +177,9 @@ class PlotTabs(QTabWidget):
         if iteration is None or iteration not in status.iterations:
             return
         records, reader = status.records_of(iteration), self._run.reader
-        if self._directions_of == (iteration, len(records), class_number):
+        if self._directions_of == (records, class_number):
             return
-        self._directions_of = (iteration, len(records), class_number)
+        self._directions_of = (records, class_number)
         if self.angles.counts is None:
             self.angles.readout.setText("Reading the directions …")
         symmetry = str(status.parameters.get("symmetry", "C1"))

@@ -23,12 +23,15 @@ if TYPE_CHECKING:
 _COLORMAPS = {"difference": "twilight_shifted", "mask": "cyan"}
 _MASK_OPACITY = 0.25
 _LIMITS = "contrast_limits"
+_OF_A_RUN = "live/"
+"""What the keys of all runs' layers begin with."""
 
 
 class RunLayers:
     """Finds, makes and updates a run's layers by their roles.
 
-    What the user changed in a layer stays; a layer that was removed does not come back.
+    What the user changed in a layer stays; a layer that was removed does not come back by itself. A copy of one
+    is the user's own: it stays as it is.
 
     Parameters
     ----------
@@ -42,7 +45,7 @@ class RunLayers:
 
     def __init__(self, viewer: ViewerModel, directory: Path, on_visible: Callable[[], None]) -> None:
         self._viewer, self._directory, self._on_visible = viewer, directory, on_visible
-        self._prefix = f"live/{directory}/"
+        self._prefix = f"{_OF_A_RUN}{directory}/"
         self._empty: GridMap | None = None
         self.removed: set[Role] = set()
         self._connections = Connections()
@@ -62,6 +65,17 @@ class RunLayers:
         """Return the roles whose layer is shown."""
         return {role for role in self.roles() if (layer := self.layer(role)) is not None and layer.visible}
 
+    def hide_other_runs(self) -> set[Any]:
+        """Hide the layers of the runs that were watched before, and return those that could be seen."""
+        seen = {
+            layer
+            for layer in self._viewer.layers
+            if layer.visible and key_of(layer).startswith(_OF_A_RUN) and not key_of(layer).startswith(self._prefix)
+        }
+        for layer in seen:
+            layer.visible = False
+        return seen
+
     def look(self) -> Look:
         """Return what the viewer looks at."""
         dims = self._viewer.dims
@@ -78,8 +92,15 @@ class RunLayers:
 
     def prepare(self, volume: GridMap) -> None:
         """Take a map as the pattern for layers that hold nothing yet."""
-        # Zeros are taken from the system when they are written to, that is, never.
-        self._empty = replace(volume, data=np.zeros(volume.shape, np.float32))
+        # Zeros are taken from the system when they are written to, that is, never. The same ones serve as long
+        # as they can: layers that hold them need not be told anything.
+        before = self._empty
+        if before is None or (before.shape, before.voxel_size, before.position) != (
+            volume.shape,
+            volume.voxel_size,
+            volume.position,
+        ):
+            self._empty = replace(volume, data=np.zeros(volume.shape, np.float32))
 
     def show(self, role: Role, loaded: LoadedMap | None, name: str, iteration: int) -> None:
         """Show a map in its layer, which is made if it is not there; without one, a new layer stays empty."""

@@ -79,7 +79,7 @@ def test_stage_heartbeat_and_mishaps_are_said(
         replay.play_iteration()
         qtbot.waitUntil(lambda: view.layers.shown == 2, timeout=PATIENCE)
     qtbot.waitUntil(lambda: widget.state == "dead", timeout=PATIENCE)  # its heart stopped without an end
-    assert "killed, out of memory, or the machine went down" in text.text()
+    assert "killed, out of memory, its disk full, or the machine went down" in text.text()
     assert "up to iteration 2 is kept" in text.text()
     assert not widget.card.buttons["resume"].isHidden()
 
@@ -110,6 +110,44 @@ def test_the_view_of_the_run_before_is_gone_at_once(open_widget: Any, recorded: 
     widget.attach(tmp_path / "second")
     assert before.isHidden()
     assert not widget.view.isHidden()
+
+
+def test_a_run_can_be_left_whatever_it_does(
+    open_widget: Any, recorded: Path, tmp_path: Path, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from qtpy.QtWidgets import QFileDialog
+    from replay import Replay
+
+    widget = open_widget()
+    other = shutil.copytree(recorded, tmp_path / "other")
+    with Replay(recorded, tmp_path / "live") as replay:
+        replay.play_iteration()
+        widget.attach(replay.run.path)
+        assert widget.state == "looking"  # not "waiting", with a button to resume it
+        assert widget.card.buttons["resume"].isHidden()
+        qtbot.waitUntil(lambda: widget.state == "running", timeout=PATIENCE)
+        assert not widget.card.buttons["set_up"].isHidden()
+        monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(other))
+        widget.card.buttons["other"].click()
+        qtbot.waitUntil(lambda: widget.state == "finished", timeout=PATIENCE)
+        assert widget.view.run.directory == other
+
+
+def test_a_running_run_is_found_again_though_another_was_watched_last(
+    open_widget: Any, recorded: Path, tmp_path: Path, qtbot: Any
+) -> None:
+    from replay import Replay
+
+    first = open_widget()
+    finished = shutil.copytree(recorded, tmp_path / "finished")
+    with Replay(recorded, tmp_path / "live") as replay:
+        replay.play_iteration()
+        for directory in (replay.run.path, finished):
+            first.attach(directory)
+        first.shut_down()
+        second = open_widget()
+        qtbot.waitUntil(lambda: second.view is not None, timeout=PATIENCE)
+        assert second.view.run.directory == replay.run.path
 
 
 def test_a_training_is_watched_elsewhere(open_widget: Any, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from toy_job import TOY, ToyParameters
 
 from blushcore.protocol import BlushError
-from blushcore.runs import RunDirectory, RunReader, create_run, run_job
+from blushcore.runs import RunDirectory, RunReader, create_run, resume, run_job
 from blushcore.runs.heartbeat import Heartbeat, Pulse
 from blushcore.runs.life import LifeJudge
 from blushcore.runs.process import ProcessIdentity, this_machine
@@ -44,6 +44,14 @@ def test_a_life_from_beginning_to_a_violent_end(
     process.kill()
     process.wait()
     assert judge.look(reader.summary) == "dead"
+
+
+def test_a_worker_that_could_not_write_its_first_event_is_dead(tmp_path: Path) -> None:
+    run = create_run(tmp_path / "run", "toy", ToyParameters(walk="x"))
+    run.events.mkdir()  # as good as a full disk
+    with pytest.raises(BlushError):
+        list(resume(run.path, {"toy": TOY}))
+    assert RunReader(run.path).life() == "dead"
 
 
 def test_the_ways_to_end(tmp_path: Path) -> None:

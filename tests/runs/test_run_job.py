@@ -206,6 +206,36 @@ def test_a_done_run_is_not_resumed(tmp_path: Path) -> None:
     assert (tmp_path / "run" / "events.jsonl").read_bytes() == before
 
 
+def test_a_run_of_a_later_version_is_not_begun_anew_over_it(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    stream = run_job(TOY, parameters(), run)
+    while not isinstance(next(stream), IterationDone):
+        pass
+    stream.close()
+    events = run / "events.jsonl"
+    later = events.read_bytes().replace(b'"schema": 1', b'"schema": 2')
+    events.write_bytes(later)
+    with pytest.raises(BlushError, match=r"later version of blush\. Update"):
+        list(resume(run, JOBS))
+    assert events.read_bytes() == later
+
+
+def test_a_run_whose_events_cannot_be_read_is_not_begun_anew_over_it(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    stream = run_job(TOY, parameters(), run)
+    while not isinstance(next(stream), IterationDone):
+        pass
+    stream.close()
+    (run / "events.jsonl").write_bytes(b"damaged\n" * 5)
+    with pytest.raises(BlushError, match="No line of"):
+        list(resume(run, JOBS))
+    (run / "events.jsonl").write_bytes(b'{"schema": 1, "att')  # a first line that was torn has nothing to lose
+    for path in (run / "checkpoints").iterdir():
+        path.unlink()
+    events = list(resume(run, JOBS))
+    assert isinstance(events[-1], Finished)
+
+
 def test_a_run_that_was_only_made_is_begun_by_resume(tmp_path: Path) -> None:
     create_run(tmp_path / "run", "toy", parameters(seed=3))
     assert read_run(tmp_path / "run").life() == "waiting"

@@ -38,7 +38,7 @@ from blushcore.runs.files import remove_leftovers, write_whole
 from blushcore.runs.heartbeat import Heartbeat
 from blushcore.runs.layout import RunDirectory, create_run, read_description
 from blushcore.runs.lock import PATIENCE_SECONDS, RunLock
-from blushcore.runs.reader import read_run
+from blushcore.runs.reader import RunReader, read_run
 from blushcore.runs.recorder import Recorder, mend_end
 
 KEEP_CHECKPOINTS = 2
@@ -188,6 +188,7 @@ def _attempt(
         summary = reader.summary
         if summary.is_done:
             raise BlushError(f"The run {run.path} is done; there is nothing to resume.")
+        _require_legible(run, reader)
         attempt = summary.attempt + 1
         in_force: Parameters = job.parameters.parse(summary.parameters, where=str(run.description))
         checkpoint, damaged = newest_checkpoint(run, summary.checkpoints)
@@ -234,6 +235,23 @@ def _attempt(
             yield from see_to_the_end(
                 stream, keep, run.path, lambda: write_whole(run.traceback, _write_traceback)
             )
+
+
+def _require_legible(run: RunDirectory, reader: RunReader) -> None:
+    """Refuse a run of which it cannot be told how far it came: it would begin anew over what there is.
+
+    Raises
+    ------
+    BlushError
+        If a later version wrote some of its events, or no event can be read and there are checkpoints.
+    """
+    if reader.is_of_later_version:
+        raise BlushError(f"{run.path} was written by a later version of blush.", "Update blush to resume it.")
+    if reader.problems and reader.summary.last is None and any(run.checkpoints.glob("*")):
+        raise BlushError(
+            f"No line of {run.events} can be read, so it cannot be told how far the run came.",
+            "Restore the file from a copy, or start a run in another folder.",
+        )
 
 
 def _with_notes(stream: Iterator[Event], notes: list[Message]) -> Iterator[Event]:

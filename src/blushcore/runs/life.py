@@ -22,7 +22,7 @@ silent
     A worker holds the lock, but its heartbeat stands still: the process hangs or is suspended, its disk is
     away, or it died on another machine.
 dead
-    The worker ended without a word: killed, or the machine went down.
+    The worker ended without a word: killed, the machine went down, or not even its first could be written.
 finished, failed, stopped
     The newest attempt ended so.
 unreachable
@@ -69,7 +69,8 @@ class LifeJudge:
             return _how_it_ended(summary)
         if alive is None:
             return "silent"
-        return "waiting" if summary.last is None and holder is None else "dead"
+        never_begun = summary.last is None and holder is None and not self._run.heartbeat.exists()
+        return "waiting" if never_begun else "dead"
 
 
 def _how_it_ended(summary: RunSummary) -> Life:

@@ -17,7 +17,7 @@ from typing import Protocol
 from blushcore.protocol import BlushError
 from blushcore.runs.layout import RunDescription, RunDirectory, read_description
 from blushcore.runs.life import ENDED, Life, LifeJudge
-from blushcore.runs.records import Record, decode
+from blushcore.runs.records import LaterVersionError, Record, decode
 from blushcore.runs.summary import RunSummary
 
 FILE_PATIENCE_SECONDS = 10.0
@@ -114,6 +114,7 @@ class RunReader:
         self._summary = RunSummary.of(self.description)
         self._offset = 0
         self._line_number = 0
+        self._is_of_later_version = False
         self._hole_since: float | None = None
         self._expected_seq = 0
         self._held: list[tuple[float, Record]] = []
@@ -137,6 +138,11 @@ class RunReader:
     def problems(self) -> list[Problem]:
         """What was not as it should be, oldest first."""
         return self._problems
+
+    @property
+    def is_of_later_version(self) -> bool:
+        """Whether lines were left out because a later version of blush wrote them."""
+        return self._is_of_later_version
 
     def poll(self) -> list[Record]:
         """Return the records that are new since the last call, oldest first.
@@ -257,6 +263,7 @@ class RunReader:
         try:
             record = decode(line)
         except ValueError as error:
+            self._is_of_later_version |= isinstance(error, LaterVersionError)
             self._problems.append(
                 Problem(f"Line {self._line_number} of {self._run.events} is left out: {error}.")
             )

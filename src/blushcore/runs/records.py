@@ -97,13 +97,19 @@ def encode(record: Record) -> bytes:
     return json.dumps(line, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
 
+class LaterVersionError(ValueError):
+    """A line was written by a version of blush that may say things in ways that this one does not know."""
+
+
 def decode(line: bytes) -> Record:
     """Return the record that `line` holds. Fields this version does not know are left out.
 
     Raises
     ------
+    LaterVersionError
+        If the line is of a later schema.
     ValueError
-        If the line is torn, damaged, of a later schema or of an unknown kind; the message says which.
+        If it is torn, damaged or of an unknown kind; the message says which.
     """
     try:
         values = json.loads(line)
@@ -111,7 +117,8 @@ def decode(line: bytes) -> Record:
         raise ValueError("it is torn or damaged") from None
     try:
         if values["schema"] > SCHEMA:
-            raise ValueError(f"it was written by a later version of blush (schema {values['schema']})")
+            schema = values["schema"]
+            raise LaterVersionError(f"it was written by a later version of blush (schema {schema})")
         kind = KINDS.get(values["kind"])
         if kind is None:
             raise ValueError(f"this version of blush does not know events of kind {values['kind']!r}")

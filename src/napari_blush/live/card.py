@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from qtpy.QtWidgets import QLabel
 
@@ -28,6 +28,7 @@ class WatchedCard(StatusCard):
         self.problems.setWordWrap(True)
         self.problems.hide()
         self._told: list[str] = []
+        self._told_ever = self._warned = 0
         for label in (self.figures, self.problems):
             self.column.addWidget(label)
 
@@ -42,16 +43,22 @@ class WatchedCard(StatusCard):
         self.figures.setVisible(bool(figures))
         self.warn(status.warnings)
 
-    def warn(self, sentences: Iterable[str]) -> None:
-        """Say what was not said before."""
-        for sentence in sentences:
-            if sentence not in self._told:
-                self.tell_problem(sentence)
+    def warn(self, sentences: Sequence[str]) -> None:
+        """Say what a job has warned of since the last time."""
+        if len(sentences) < self._warned:  # of another run
+            self._warned = 0
+        for sentence in sentences[self._warned :]:
+            self.tell_problem(sentence)
+        self._warned = len(sentences)
 
     def tell_problem(self, sentence: str) -> None:
-        """Say that something is wrong; what was said before can be seen in the tooltip."""
-        self._told.append(sentence)
-        before = len(self._told) - 1
+        """Say that something is wrong; the last few that were said before can be seen in the tooltip."""
+        if sentence in self._told:
+            self._told.remove(sentence)
+        else:
+            self._told_ever += 1
+        self._told = [*self._told, sentence][-_MOST_TOLD:]
+        before = self._told_ever - 1
         self.problems.setText(sentence + (f" (and {before} before)" if before else ""))
-        self.problems.setToolTip("\n".join(self._told[-_MOST_TOLD:]))
+        self.problems.setToolTip("\n".join(self._told))
         self.problems.show()

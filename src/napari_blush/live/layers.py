@@ -52,8 +52,8 @@ class LiveLayers(QObject):
     """Shows the maps of a run in a viewer, those of the newest iteration or of one that was chosen.
 
     Only layers that can be seen are read. While one set of maps is read, only the newest wish waits. What the
-    user changed in a layer stays, contrast above all; a layer that was removed comes back when a mode or a class
-    is chosen that needs it.
+    user changed in a layer stays, contrast above all; a layer that was removed comes back when a mode or a
+    class is chosen that needs it.
 
     Parameters
     ----------

@@ -83,6 +83,11 @@ class LiveRun(QObject):
         return self.reader.directory
 
     @property
+    def was_seen(self) -> bool:
+        """Whether there was a look yet; until then `summary` says nothing."""
+        return self._was_seen
+
+    @property
     def summary(self) -> RunStatus:
         """How the run stood at the last look."""
         return self._status

@@ -84,15 +84,19 @@ class Watcher(QObject):
 
     def _work(self) -> None:
         last: RunStatus | None = None
+        fault = ""
         while self._asked.get():
             sight: Sight | None = None
             begin = time.monotonic()
             try:
                 sight = self._see(last)
+                fault = ""
             except Exception as error:  # a fault of ours must not end the watching unheard
-                _log.exception("a look at %s failed", self._watch.directory)
                 text = f"A look at {self._watch.directory} failed: {error}."
-                sight = Sight((), (text,), last or RunStatus(self._watch.directory, self._watch.job))
+                if text != fault:  # said once, however often it comes
+                    _log.exception("a look at %s failed", self._watch.directory)
+                    fault, status = text, last or RunStatus(self._watch.directory, self._watch.job)
+                    sight = Sight((), (text,), status)
             if sight is not None:
                 last = sight.status
             if self._closed:

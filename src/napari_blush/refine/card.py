@@ -28,23 +28,32 @@ _BUTTONS = {
     "again": ("Try again", "Start the process that looks at the inputs anew"),
     "details": ("Details…", "What the worker said last, and the traceback of an unexpected error"),
     "set_up": ("New run", "Leave this run as it is, and set up another"),
+    "other": ("Other run…", "Choose another run directory, running or finished, and watch it in place of this"),
 }
 """What can be done: the button's words and its tooltip."""
 
+_LEAVE = ("set_up", "other")
+"""Offered with every run, whatever it does: it goes on without being watched."""
+_BELOW = ("details", *_LEAVE)
+"""What stands in the second row."""
 _OFFERED: dict[State, tuple[str, ...]] = {
     State.EMPTY: ("open", "demo", "attach"),
     State.ASKING: ("attach",),
-    State.BROKEN: ("again", "details"),
-    State.WAITING: ("resume", "set_up"),
-    State.RUNNING: ("pause", "stop_after", "stop_now"),
-    State.PAUSED: ("go_on", "stop_now"),
-    State.STOPPING: ("stop_now",),
-    State.SILENT: ("stop_now", "set_up"),
-    State.FINISHED: ("set_up",),
-    State.STOPPED: ("resume", "set_up"),
-    State.FAILED: ("resume", "details", "set_up"),
-    State.DEAD: ("resume", "details", "set_up"),
-    State.UNREACHABLE: ("set_up",),
+    State.CHECKING: ("attach",),
+    State.WRONG: ("attach",),
+    State.READY: ("attach",),
+    State.BROKEN: ("again", "details", "attach"),
+    State.LOOKING: _LEAVE,
+    State.WAITING: ("resume", *_LEAVE),
+    State.RUNNING: ("pause", "stop_after", "stop_now", *_LEAVE),
+    State.PAUSED: ("go_on", "stop_now", *_LEAVE),
+    State.STOPPING: ("stop_now", *_LEAVE),
+    State.SILENT: ("stop_now", *_LEAVE),
+    State.FINISHED: _LEAVE,
+    State.STOPPED: ("resume", *_LEAVE),
+    State.FAILED: ("resume", "details", *_LEAVE),
+    State.DEAD: ("resume", "details", *_LEAVE),
+    State.UNREACHABLE: _LEAVE,
 }
 _PRIMARY = {State.EMPTY: "demo", State.PAUSED: "go_on", State.DEAD: "resume", State.STOPPED: "resume"}
 
@@ -66,7 +75,7 @@ class RunCard(StatusCard):
             button.setToolTip(tooltip)
             button.clicked.connect(lambda _=False, name=name: self.clicked.emit(name))
             self.buttons[name] = button
-            rows[name in ("details", "set_up")].addWidget(button)
+            rows[name in _BELOW].addWidget(button)
         self.column.addWidget(self.facts)
         for row in rows:
             row.setSpacing(6)

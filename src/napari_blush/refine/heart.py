@@ -35,6 +35,10 @@ class Heart(QObject):
         """Since it was seen to advance; None until it has been."""
         return None if self._changed is None else time.monotonic() - self._changed
 
+    def forget(self) -> None:
+        """Wait until it is seen to advance anew: another worker's heart begins to beat."""
+        self._seen, self._changed = None, None
+
     def stop(self) -> None:
         """Look no more; a look that is on its way back is not heard."""
         self._stopped = True

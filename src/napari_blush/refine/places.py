@@ -9,6 +9,7 @@ from pathlib import Path
 from qtpy.QtCore import QStandardPaths
 
 _LAST = "last_run"
+_MOST_REMEMBERED = 10
 
 
 def data_folder() -> Path:
@@ -34,16 +35,18 @@ def proposed_run(particles: Path, job: str = "refine") -> Path:
 
 
 def remember_run(directory: Path) -> None:
-    """Remember which run was watched last, for the next viewer; where that cannot be written, it is not."""
+    """Remember that a run was watched, for the next viewer; where that cannot be written, it is not."""
+    paths = [directory.absolute(), *(path for path in remembered_runs() if path != directory.absolute())]
     with contextlib.suppress(OSError):
         data_folder().mkdir(parents=True, exist_ok=True)
-        (data_folder() / _LAST).write_text(str(directory.absolute()), encoding="utf-8")
+        lines = map(str, paths[:_MOST_REMEMBERED])
+        (data_folder() / _LAST).write_text("\n".join(lines), encoding="utf-8")
 
 
-def remembered_run() -> Path | None:
-    """Return the run that was watched last, if it is still there."""
+def remembered_runs() -> list[Path]:
+    """Return the runs that were watched last and are still there, the newest first."""
     try:
-        path = Path((data_folder() / _LAST).read_text(encoding="utf-8"))
-        return path if (path / "params.json").is_file() else None
+        lines = (data_folder() / _LAST).read_text(encoding="utf-8").splitlines()
+        return [Path(line) for line in lines if (Path(line) / "params.json").is_file()]
     except (OSError, ValueError):
-        return None
+        return []

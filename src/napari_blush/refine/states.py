@@ -34,6 +34,7 @@ class State(StrEnum):
     BROKEN = "broken"
     READY = "ready"
     STARTING = "starting"
+    LOOKING = "looking"
     WAITING = "waiting"
     RUNNING = "running"
     PAUSED = "paused"
@@ -129,6 +130,8 @@ def words_of_run(state: State, status: RunStatus) -> Words:
             return Words("idle", "Not begun", "The run is made, but nothing works on it.")
         case State.STARTING:
             return _SETTING_UP[State.STARTING]
+        case State.LOOKING:
+            return Words("busy", "Looking at the run", "What happened so far is read.", total=0)
         case State.RUNNING:
             return Words("busy", "Running", _stage(status), status.done, status.total)
         case State.PAUSED:
@@ -154,8 +157,8 @@ def words_of_run(state: State, status: RunStatus) -> Words:
             return Words(
                 "bad",
                 "The worker died",
-                f"It ended without a word: killed, out of memory, or the machine went down. Everything up to "
-                f"{iteration} is kept; Resume goes on from there.",
+                f"It ended without a word: killed, out of memory, its disk full, or the machine went down. "
+                f"Everything up to {iteration} is kept; Resume goes on from there.",
             )
         case _:
             return Words("bad", "Out of reach", "The run directory is not there: moved, or its disk is away.")

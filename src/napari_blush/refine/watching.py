@@ -116,6 +116,8 @@ class Watching(QObject):
         assert self.view is not None
         directory = self.view.run.directory
         self._starting = True
+        if self._heart is not None:
+            self._heart.forget()  # the old worker's
         self._on_look()
 
         def done(_: Any) -> None:
@@ -179,7 +181,10 @@ class Watching(QObject):
         if self.view is None:
             return
         status = self.view.run.summary
-        self.state = State.STARTING if self._starting else state_of(status, self._stopping)
+        if self._starting:
+            self.state = State.STARTING
+        else:
+            self.state = state_of(status, self._stopping) if self.view.run.was_seen else State.LOOKING
         self._card.show_state(self.state, words_of_run(self.state, status))
         facts = [status.directory.name]
         if status.device:

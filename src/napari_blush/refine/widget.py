@@ -253,11 +253,10 @@ class RefineWidget(Dock):
     # --- the run ----------------------------------------------------------------------------------------------
 
     def _look_for_a_run(self) -> None:
-        """Watch the run that was watched last, if it still runs."""
+        """Watch the run that was watched last, of those that still run."""
 
         def living() -> Path | None:
-            path = places.remembered_run()
-            return path if path is not None and find_worker(path) is not None else None
+            return next((path for path in places.remembered_runs() if find_worker(path) is not None), None)
 
         def found(path: Path | None) -> None:
             if path is not None and self.state is State.EMPTY:
@@ -289,6 +288,7 @@ class RefineWidget(Dock):
             "open": self._ask_for_particles,
             "demo": self.take_demo,
             "attach": self._ask_for_run,
+            "other": self._ask_for_run,
             "set_up": self._set_up_anew,
             "again": self._try_again,
         }

@@ -43,7 +43,7 @@ def classify(
                 raise UsageError(f"--skip-alignment contradicts --alignment {absolute.alignment}.")
             absolute = absolute.replace(alignment="none")
         inputs = check_inputs(absolute)
-        check_disk(output, predicted_disk_bytes(absolute, len(inputs.table), inputs.box))
+        check_disk(output, predicted_disk_bytes(absolute, len(inputs.table), inputs.box), absolute.keep)
         return absolute
 
     return open_run(

@@ -33,7 +33,7 @@ def refine(
     def prepared() -> RefineParameters:
         absolute = parameters.with_absolute_paths()
         inputs = check_inputs(absolute)
-        check_disk(output, predicted_disk_bytes(absolute, len(inputs.table), inputs.box))
+        check_disk(output, predicted_disk_bytes(absolute, len(inputs.table), inputs.box), absolute.keep)
         return absolute
 
     return open_run(

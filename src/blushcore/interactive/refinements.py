@@ -47,7 +47,7 @@ def check_refinement(request: CheckRefinement) -> RefinementChecked:
     """
     inputs, disk, seconds = (_classification if request.job == "classify" else _refinement)(request)
     with blaming("output"):
-        check_disk(request.output, disk)
+        check_disk(request.output, disk, request.parameters.get("keep", "light"))
     device = describe_device(inputs.device)
     half = inputs.table.half
     return RefinementChecked(

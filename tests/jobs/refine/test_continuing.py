@@ -13,7 +13,7 @@ from blushcore.jobs.refine.continuing import state_of
 from blushcore.jobs.refine.job import JOB
 from blushcore.jobs.refine.preflight import check_inputs
 from blushcore.protocol import BlushError, IterationDone
-from blushcore.runs import run_job
+from blushcore.runs import resume, run_job
 from blushcore.shells import fsc
 from tiny_refinement import BOX, DIAMETER, write_tiny_set
 
@@ -40,6 +40,19 @@ def test_it_goes_on_where_the_other_stood(tiny, finished):
     assert [event.iteration for event in events if isinstance(event, IterationDone)] == [2, 3, 4]
     maps = [mrcfile.read(folder / "run_class001.mrc") for folder in (finished, run)]
     assert fsc(*maps)[1:9].min() > 0.98  # poses in STAR files are rounded
+
+
+def test_a_run_that_went_on_is_resumed_without_the_other(tiny, finished, tmp_path):
+    other = shutil.copytree(finished, tmp_path / "other")
+    run = tmp_path / "run"
+    params = tiny.parameters(max_iterations=4, seed=99, continue_from=other / "run_it002_optimiser.star")
+    stream = run_job(JOB, params, run)
+    while not (isinstance(event := next(stream), IterationDone) and event.iteration == 2):
+        pass
+    stream.close()
+    shutil.rmtree(other)
+    events = list(resume(run))
+    assert [event.iteration for event in events if isinstance(event, IterationDone)] == [3, 4]
 
 
 def test_the_state_is_that_of_the_files(tiny, finished):

@@ -156,6 +156,12 @@ def test_a_disk_that_is_too_small_is_refused(tmp_path, monkeypatch):
     check_disk(tmp_path / "not" / "yet", 1)
     with pytest.raises(BlushError, match="GiB left"):
         check_disk(tmp_path / "not" / "yet", 1 << 60)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(9 << 20, 6 << 20, 3 << 20))
+    sentence = r"about 5 MiB, and the disk of \S+ has 3 MiB left\. Free some space or write elsewhere"
+    with pytest.raises(BlushError, match=rf"{sentence}\."):
+        check_disk(tmp_path, 5 << 20)
+    with pytest.raises(BlushError, match=rf"{sentence}, or keep less with --keep light\."):
+        check_disk(tmp_path, 5 << 20, "full")
 
 
 def test_parameters_that_cannot_be_meant_are_refused():

@@ -8,7 +8,7 @@ from typing import Literal
 
 from blushcore.protocol import BlushError
 
-_GIB = 2**30
+_GIB, _MIB = 2**30, 2**20
 _BYTES_A_STAR_ROW = 350
 _STATE_BYTES_A_PARTICLE = 88
 """Of a checkpoint: pose, norm, class, and how likely they are."""
@@ -37,8 +37,17 @@ def disk_bytes(
     return iterations * (history + stars) + checkpoints + last_maps * a_map + stars
 
 
-def check_disk(folder: Path, needed: int) -> None:
+def check_disk(folder: Path, needed: int, keep: Literal["light", "full"] = "light") -> None:
     """Refuse a run that will not fit onto the disk of `folder`, which need not exist yet.
+
+    Parameters
+    ----------
+    folder
+        Where it is to be written.
+    needed
+        Bytes.
+    keep
+        What it is to keep of its maps: to keep less is advised where that can be.
 
     Raises
     ------
@@ -48,8 +57,13 @@ def check_disk(folder: Path, needed: int) -> None:
     there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     free = shutil.disk_usage(there).free
     if needed > free:
+        less = ", or keep less with --keep light" if keep == "full" else ""
         raise BlushError(
-            f"The run will take about {needed / _GIB:.1f} GiB, and the disk of {there} has "
-            f"{free / _GIB:.1f} GiB left.",
-            "Free some space, write elsewhere, or keep less with --keep light.",
+            f"The run will take about {_size(needed)}, and the disk of {there} has {_size(free)} left.",
+            f"Free some space or write elsewhere{less}.",
         )
+
+
+def _size(count: int) -> str:
+    """Return a number of bytes in words."""
+    return f"{count / _GIB:.1f} GiB" if count >= _GIB else f"{count / _MIB:.0f} MiB"

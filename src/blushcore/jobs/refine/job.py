@@ -15,7 +15,7 @@ from blushcore.jobs.refine.continuing import state_of
 from blushcore.jobs.refine.loop import Refinement
 from blushcore.jobs.refine.parameters import RefineParameters
 from blushcore.jobs.refine.preflight import check_inputs
-from blushcore.jobs.refine.state import RefineState
+from blushcore.jobs.refine.state import HALF_SETS, RefineState
 from blushcore.protocol import Control, Event, Finished, IterationDone, Job, JobState, Message, Started
 
 WITHOUT_TRAILING = (
@@ -37,7 +37,8 @@ def refine(params: RefineParameters, control: Control, state: JobState | None = 
     """
     processes = communicator()
     params, state = processes.share((params, state))
-    inputs = check_inputs(params.replace(device=processes.device_name(params.device)))
+    halves = None if state is None else state.arrays.get(HALF_SETS)
+    inputs = check_inputs(params.replace(device=processes.device_name(params.device)), halves)
     restored = None if state is None else RefineState.from_job_state(state, inputs.table, inputs.weights)
     yield Started(
         job=JOB.name,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from blushcore.jobs.expectation_maximisation.disk_need import disk_bytes
 from blushcore.jobs.expectation_maximisation.inputs import Inputs, open_inputs
@@ -19,18 +21,28 @@ _MAPS = 10
 _LIKELY_ITERATIONS = 25
 
 
-def check_inputs(params: RefineParameters) -> Inputs:
+def check_inputs(params: RefineParameters, halves: NDArray[np.int8] | None = None) -> Inputs:
     """Read what the refinement begins with, and refuse what cannot work.
+
+    Parameters
+    ----------
+    params
+        Its parameters.
+    halves
+        The half-set (1 or 2) of each particle, where a checkpoint tells it already, ``(N,)``. The refinement that
+        this one goes on from (`continue_from`) is then not looked at: it may be gone.
 
     Raises
     ------
     BlushError
         When `open_inputs` does, or angles are missing that are to be searched about.
     """
-    return open_inputs(params, [params.reference], partial(_in_halves, params), partial(predicted_need, params))
+    return open_inputs(params, [params.reference], partial(_in_halves, params, halves), partial(predicted_need, params))
 
 
-def _in_halves(params: RefineParameters, table: ParticleTable) -> ParticleTable:
+def _in_halves(
+    params: RefineParameters, halves: NDArray[np.int8] | None, table: ParticleTable
+) -> ParticleTable:
     if params.healpix_order >= params.local_from_order and not table.has_poses:
         with blaming("healpix_order"):
             raise BlushError(
@@ -39,7 +51,10 @@ def _in_halves(params: RefineParameters, table: ParticleTable) -> ParticleTable:
                 "Begin with a lower --healpix-order than --local-from-order.",
             )
     if params.continue_from is not None:
-        table = with_halves_of(params.continue_from, table)
+        if halves is not None and len(halves) == len(table):
+            table = table.with_columns({"rlnRandomSubset": halves.astype(np.int64)})
+        else:
+            table = with_halves_of(params.continue_from, table)
     return table.assign_halves(params.seed)
 
 

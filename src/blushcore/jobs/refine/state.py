@@ -30,6 +30,8 @@ from blushcore.particles import ParticleTable
 from blushcore.protocol import JobState
 
 HALVES = (1, 2)
+HALF_SETS = "half_sets"
+"""The array of a checkpoint that says in which half-set (1 or 2) each particle is."""
 _PLAIN = ("iteration", "perturbation", "seconds", "seconds_of_iteration", "description")
 _SEARCH = tuple(Search.__dataclass_fields__)
 _COURSE = tuple(
@@ -74,6 +76,7 @@ class RefineState:
     def to_job_state(self, table: ParticleTable, weights: WeightsInfo | None = None) -> JobState:
         """Return what a checkpoint is to hold; `table` and network `weights` are what it may go on with."""
         arrays: Arrays = {**attributes(self.poses, POSES, "poses."), "ssnr": self.ssnr}
+        arrays[HALF_SETS] = table.half.astype(np.int8)
         values = attributes(self, _PLAIN) | identity(table, weights)
         for number, half in zip(HALVES, self.halves, strict=True):
             arrays |= model_arrays(half, f"half{number}.")

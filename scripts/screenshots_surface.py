@@ -1,13 +1,21 @@
-"""Colour the demo map by its local resolution, and take a picture of it, as scripts/screenshots does."""
+"""Denoise the demo half-maps, colour what comes of it by their local resolution, and take a picture.
+
+xvfb-run -a -s "-screen 0 1400x900x24 +extension GLX" python scripts/screenshots_surface.py FOLDER THEME
+"""
 
 from __future__ import annotations
 
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from typing import Any
 
 from stage import Stage
 
 from napari_blush.samples import demo_half_maps
+
+NAME = "denoised"
 
 
 class SurfaceStage(Stage):
@@ -16,9 +24,23 @@ class SurfaceStage(Stage):
     def __init__(self, theme: str) -> None:
         super().__init__("Coloured surface", theme=theme, patience_seconds=1800.0)
 
+    def is_hopeless(self) -> bool:
+        """Whether the widget refused something."""
+        return str(self.widget.message.text()).startswith(("There is nothing", "The map"))
+
     def words(self) -> str:
         """Return what the widget says."""
         return f"waited in vain: {self.widget.message.text()}"
+
+
+def open_denoised(viewer: Any) -> None:
+    """Denoise the demo half-maps, and open one of the results."""
+    halves = [Path(arguments["metadata"]["blush"]["path"]) for _, arguments, _ in demo_half_maps()]
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder, f"{NAME}.mrc")
+        words = ["denoise", halves[0], "--half2", halves[1], "-o", output]
+        subprocess.run([sys.executable, "-m", "blushcore.cli", *map(str, words)], check=True)
+        viewer.open(output.with_name(f"{NAME}_half1.mrc"), plugin="napari-blush", name=NAME)
 
 
 def main(folder: Path, theme: str) -> int:
@@ -26,6 +48,7 @@ def main(folder: Path, theme: str) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     stage = SurfaceStage(theme)
     viewer, widget = stage.viewer, stage.widget
+    open_denoised(viewer)
     for values, arguments, _ in demo_half_maps():
         viewer.add_image(values, **arguments)
     stage.until(widget.maps.measure.isEnabled)

@@ -52,6 +52,18 @@ def signed_volume(mesh: Any) -> float:
     return float(np.einsum("ij,ij->i", a, np.cross(b, c)).sum() / 6)
 
 
+def test_where_nothing_stands_out_a_lower_threshold_is_taken():
+    from napari_blush.surface.drawing import Spread, Wanted, draw
+
+    noise = np.random.default_rng(1).normal(size=(40,) * 3).astype(np.float32)
+    faint = Volume(noise + 3.5 * ball(n=40).data, (VOXEL,) * 3)
+    local = faint.with_data(np.full((40,) * 3, 5.0, np.float32))
+    drawn = draw(Wanted(faint, local, Spread(0.0, 1.2, 6.0), None, 15.0))
+    assert 2.0 <= drawn.level <= 4.0
+    with pytest.raises(BlushError, match=r"nothing at 5\.90 σ"):  # what somebody chose is taken as it is
+        draw(Wanted(faint, local, Spread(0.0, 1.2, 6.0), 5.9, 15.0))
+
+
 def test_the_surface_of_a_ball_is_a_sphere_where_the_ball_is():
     from napari_blush.surface.mesh import surface_of
 
@@ -292,6 +304,30 @@ def test_what_cannot_be_drawn_is_said(stage):
     add(viewer, "local", gradient())
     widget.show_button.click()
     assert "voxel size of in pixels is not known" in widget.message.text()
+
+
+def test_where_there_is_nothing_another_threshold_can_be_chosen(stage):
+    from worker_stand_ins import wait_until
+
+    viewer, widget = stage
+    noise = np.random.default_rng(3).normal(size=(32,) * 3).astype(np.float32)
+    add(viewer, "map", ball().with_data(noise))
+    add(viewer, "local", gradient())
+    widget.show_button.click()
+    wait_until(lambda: "Choose a lower threshold" in widget.message.text())
+    assert widget.level.isEnabled()
+    widget.level.slider.setValue(1.0)
+    wait_until(lambda: widget.surface is not None)
+    assert "nothing" not in widget.message.text()
+
+
+def test_nothing_in_the_dock_is_cut_off(stage):
+    from qtpy.QtWidgets import QScrollArea
+
+    _, widget = stage
+    [area] = widget.findChildren(QScrollArea)
+    bar = area.verticalScrollBar().sizeHint().width()
+    assert area.widget().minimumSizeHint().width() + bar <= widget.minimumWidth()
 
 
 def test_local_resolution_is_measured_in_the_computing_process(stage):

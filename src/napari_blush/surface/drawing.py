@@ -49,11 +49,13 @@ class Drawn:
     level: float
 
 
-USUAL_LEVEL = 4.0
+USUAL_LEVEL, LOWEST_LEVEL = 4.0, 2.0
+"""σ above the mean; below the lower, one voxel in fifty is noise that stands above."""
+_STEP = 0.8
 
 
 def draw(wanted: Wanted) -> Drawn:
-    """Draw a surface.
+    """Draw a surface; without a level in σ, at the usual one or, where nothing is there, at a lower one.
 
     Raises
     ------
@@ -61,8 +63,11 @@ def draw(wanted: Wanted) -> Drawn:
         If there is no surface at that level, or the maps do not go together.
     """
     spread = Spread.of(wanted.volume) if wanted.spread is None else wanted.spread
-    level = usual_level(wanted.volume, spread) if wanted.level is None else wanted.level
-    mesh = surface_of(wanted.volume, spread.density(level), least_angstrom=wanted.least_angstrom)
+    usual = usual_level(wanted.volume, spread) if wanted.level is None else wanted.level
+    level, mesh = usual, surface_of(wanted.volume, spread.density(usual), least_angstrom=wanted.least_angstrom)
+    while mesh.is_empty and wanted.level is None and level * _STEP >= LOWEST_LEVEL:
+        level *= _STEP
+        mesh = surface_of(wanted.volume, spread.density(level), least_angstrom=wanted.least_angstrom)
     if mesh.is_empty:
         raise BlushError(
             f"There is nothing at {level:.2f} σ: the highest density is {spread.highest:.1f} σ.",

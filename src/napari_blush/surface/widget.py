@@ -55,7 +55,7 @@ class SurfaceWidget(Dock):
     """
 
     def __init__(self, napari_viewer: Viewer, worker: WorkerClient | None = None) -> None:
-        super().__init__(napari_viewer, least_width=300)
+        super().__init__(napari_viewer, least_width=350)
         self._worker = WorkerClient() if worker is None else worker
         self._worker.setParent(self)
         self._background = Background(self)
@@ -67,7 +67,7 @@ class SurfaceWidget(Dock):
         self._scale_bar = ScaleBar(napari_viewer)
         self._spread: tuple[Any, Spread] | None = None
         self._made_of: tuple[Any, Any] = (None, None)
-        self._has_chosen_level = False
+        self._has_chosen_level = self._is_awaited = False
         self._connections, self._followed = Connections(), Connections()
         self._lay_out()
         self._connect()
@@ -127,7 +127,7 @@ class SurfaceWidget(Dock):
         offer(self.maps, self._viewer)
         self._on_chosen()
         if self.surface is None:
-            self.level.setEnabled(False)
+            self.level.setEnabled(self._is_awaited)
             self.colours.setEnabled(False)
 
     def _on_chosen(self, index: int = 0) -> None:
@@ -178,8 +178,8 @@ class SurfaceWidget(Dock):
         self._redraw()
 
     def _redraw(self, *_: Any) -> None:
-        if self.surface is not None:
-            self._draw(first=False)
+        if self.surface is not None or self._is_awaited:
+            self._draw(first=self.surface is None)
 
     def _draw(self, *, first: bool) -> None:
         layer, local = (unwrapped(box.currentData()) for box in (self.maps.map_box, self.maps.local_box))
@@ -205,11 +205,14 @@ class SurfaceWidget(Dock):
             if not isinstance(error, BlushError):
                 raise error
             self.message.setText(str(error))
+            self._is_awaited = first
+            self.level.setEnabled(True)  # another threshold may be the remedy
 
         self._background.run(lambda: draw(wanted), done, failed, instead_of="surface")
 
     def _show(self, drawn: Drawn, layer: Image, local: Image, *, first: bool) -> None:
         self._spread, self._made_of = (layer, drawn.spread), (layer, local)
+        self._is_awaited = False
         slider = self.level.slider
         was_blocked = slider.blockSignals(True)
         slider.setRange(min(0.5, drawn.level), max(drawn.spread.highest, drawn.level))

@@ -29,15 +29,16 @@ def check_inputs(params: RefineParameters, halves: NDArray[np.int8] | None = Non
     params
         Its parameters.
     halves
-        The half-set (1 or 2) of each particle, where a checkpoint tells it already, ``(N,)``. The refinement that
-        this one goes on from (`continue_from`) is then not looked at: it may be gone.
+        The half-set (1 or 2) of each particle, where a checkpoint tells it already, ``(N,)``. The refinement
+        that this one goes on from (`continue_from`) is then not looked at: it may be gone.
 
     Raises
     ------
     BlushError
         When `open_inputs` does, or angles are missing that are to be searched about.
     """
-    return open_inputs(params, [params.reference], partial(_in_halves, params, halves), partial(predicted_need, params))
+    in_halves = partial(_in_halves, params, halves)
+    return open_inputs(params, [params.reference], in_halves, partial(predicted_need, params))
 
 
 def _in_halves(

@@ -70,7 +70,9 @@ class RunLayers:
         seen = {
             layer
             for layer in self._viewer.layers
-            if layer.visible and key_of(layer).startswith(_OF_A_RUN) and not key_of(layer).startswith(self._prefix)
+            if layer.visible
+            and key_of(layer).startswith(_OF_A_RUN)
+            and not key_of(layer).startswith(self._prefix)
         }
         for layer in seen:
             layer.visible = False

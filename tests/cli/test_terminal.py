@@ -214,6 +214,7 @@ def test_resume_detached_returns_and_the_run_goes_on(
             "walk: 3 of 9 steps, 1:02:05 left",
         ),
         (Progress(stage="walk", done=3, total=0), "walk: 3"),
+        (Progress(stage="walk", done=9, total=9, eta_seconds=0.0), "walk: 9 of 9"),
         (Message(text="Mind the gap.", level="warning"), "warning: Mind the gap."),
         (
             IterationDone(iteration=4, figures={"loss": 0.123456, "curve": [1, 2], "box": 64}),

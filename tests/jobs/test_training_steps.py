@@ -8,7 +8,7 @@ import pytest
 
 from blushcore.jobs.finetune.parameters import FinetuneParameters
 from blushcore.jobs.train import steps
-from blushcore.jobs.train.steps import fraction_done, next_batch
+from blushcore.jobs.train.steps import StepTime, fraction_done, next_batch
 from blushcore.protocol import BlushError, Command, Control, Stopped
 
 BATCH = object()
@@ -68,3 +68,15 @@ def test_weights_in_a_file_are_found_from_anywhere(weights):
     params = FinetuneParameters(half1="a.mrc", half2="b.mrc", weights=weights).with_absolute_paths()
     expected = str(Path(weights).absolute()) if weights and "." in weights else weights
     assert params.weights == expected
+
+
+def test_the_time_of_a_step_forgets_the_first_and_follows_the_pace():
+    time = StepTime()
+    time.add(15.0)
+    assert time.mean == 15
+    for seconds in (1.0, 1.2, 0.8, 1.0):
+        time.add(seconds)
+    assert time.mean == pytest.approx(1.0)
+    for _ in range(200):
+        time.add(3.0)
+    assert time.mean == pytest.approx(3.0, rel=0.02)

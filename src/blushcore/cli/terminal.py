@@ -174,8 +174,7 @@ class PlainView(QuietView):
         """Show one event."""
         if isinstance(event, protocol.Progress):
             now = time.monotonic()
-            is_end = event.total > 0 and event.done >= event.total
-            if event.stage == self._stage and not is_end and now - self._since < PLAIN_PROGRESS_SECONDS:
+            if event.stage == self._stage and not event.is_end and now - self._since < PLAIN_PROGRESS_SECONDS:
                 return
             self._stage, self._since = event.stage, now
         if text := describe(event):
@@ -256,7 +255,7 @@ def describe(event: Event) -> str:
             since = event.resumed_from_iteration
             return f"{event.job} {'starts' if since is None else f'goes on from iteration {since}'}{where}"
         case protocol.Progress():
-            left = "" if event.eta_seconds is None else f", {duration(event.eta_seconds)} left"
+            left = "" if event.eta_seconds is None or event.is_end else f", {duration(event.eta_seconds)} left"
             return f"{event.stage}: {_count(event)}{left}"
         case protocol.Message():
             return f"warning: {event.text}" if event.level == "warning" else event.text

@@ -89,6 +89,11 @@ class Progress(Event):
     unit: str = ""
     eta_seconds: float | None = None
 
+    @property
+    def is_end(self) -> bool:
+        """Whether the stage has come to its end."""
+        return 0 < self.total <= self.done
+
 
 @dataclass(frozen=True, kw_only=True)
 class Message(Event):

@@ -142,8 +142,7 @@ class Recorder:
     def _is_thinned(self, event: Progress) -> bool:
         stage, since = self._last_progress
         now = time.monotonic()
-        is_end = event.total > 0 and event.done >= event.total
-        if event.stage == stage and not is_end and now - since < PROGRESS_SECONDS:
+        if event.stage == stage and not event.is_end and now - since < PROGRESS_SECONDS:
             return True
         self._last_progress = (event.stage, now)
         return False

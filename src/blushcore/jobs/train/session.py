@@ -21,7 +21,7 @@ from blushcore.jobs.train.examples import WeightsFile, example_slices
 from blushcore.jobs.train.parameters import TrainParameters
 from blushcore.jobs.train.processes import gradient_averaging, mean_over, own_share
 from blushcore.jobs.train.sources import makes_on_device, models_of, pair_source
-from blushcore.jobs.train.steps import fraction_done
+from blushcore.jobs.train.steps import StepTime, fraction_done
 from blushcore.protocol import Artefact, Control, Event, IterationDone, JobState, Progress
 from blushcore.training.loss import Loss
 from blushcore.training.samples import BLOCKS_PER_VOLUME, Example, TrainingBlocks
@@ -62,7 +62,7 @@ class Training:
         """Steps in earlier trainings, of the weights that it began with."""
         self.seconds = 0.0
         """Time that went into training, attempts before this one included."""
-        self._seconds_a_step = math.nan
+        self._step_time = StepTime()
         self._rate = 0.0
         self._validation: list[Example] = []
         self._recent: list[Tensor] = []
@@ -138,8 +138,7 @@ class Training:
         """Count the time that a step took, the wait for its batch included."""
         self.seconds += seconds
         self._pace.add(self.params.batch_size, seconds, waited)
-        pace = self._seconds_a_step
-        self._seconds_a_step = seconds if math.isnan(pace) else 0.98 * pace + 0.02 * seconds
+        self._step_time.add(seconds)
 
     def agree(self, changes: dict[str, Any], stop: bool) -> bool:
         """Take parameters that were changed while it runs, and the time, as process 0 has them.
@@ -166,7 +165,7 @@ class Training:
 
     def progress(self) -> Progress:
         """Return how far it is."""
-        left = (self.params.steps - self.trainer.step) * self._seconds_a_step
+        left = (self.params.steps - self.trainer.step) * self._step_time.mean
         if self.params.time_budget is not None:
             left = min(left, 60 * self.params.time_budget - self.seconds)
         return Progress(

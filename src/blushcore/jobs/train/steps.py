@@ -43,3 +43,22 @@ def fraction_done(step: int, steps: int, seconds: float, time_budget_minutes: fl
     if time_budget_minutes is None:
         return by_steps
     return max(by_steps, seconds / (60 * time_budget_minutes))
+
+
+class StepTime:
+    """The mean time of the last fifty steps or so, in seconds.
+
+    The first step of an attempt, in which kernels are made, counts only until there is a second.
+    """
+
+    _MEMORY = 50
+
+    def __init__(self) -> None:
+        self.mean = 0.0
+        self._count = 0
+
+    def add(self, seconds: float) -> None:
+        """Take another step into account."""
+        weight = 1 / min(max(1, self._count), self._MEMORY)
+        self.mean += weight * (seconds - self.mean)
+        self._count += 1

@@ -1,8 +1,8 @@
 """The published torch checkpoint, read as the untrusted file it is.
 
 Such a file is a dict with ``model_state_dict``, ``voxel_size``, ``block_size``, ``no_mask`` and
-``model_definition``, the network's source code, pickled into a zip archive and maybe gzipped (METHOD: Kimanius
-et al. 2024, Code availability). Tensors and plain values are taken from it; nothing in it is ever executed, the
+``model_definition``, the network's source code, pickled into a zip archive and maybe gzipped (Kimanius et al.
+2024, Code availability). Tensors and plain values are taken from it; nothing in it is ever executed, the
 source code is not even looked at. What stands between a file and this process, in this order:
 
 1. its size, also that of what gzip unpacks, is bounded;

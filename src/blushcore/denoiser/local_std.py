@@ -15,8 +15,8 @@ def local_standard_deviation(volume: Tensor) -> Tensor:
     """Return the local standard deviation of `volume`, divided by its mean over the volume.
 
     ``√(G*v² − (G*v)²)`` with G the separable kernel exp(−x²) sampled at 21 taps on [−1.5, 1.5] (σ ≈ 4.7
-    voxels), normalised, the volume taken as 0 outside (contract of the published network; METHOD: Kimanius et
-    al. 2024).
+    voxels), normalised, the volume taken as 0 outside (contract of the published network; Kimanius et al.
+    2024).
 
     Parameters
     ----------

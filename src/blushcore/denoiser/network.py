@@ -90,7 +90,7 @@ class _Up(nn.Module):
 class BlushNetwork(nn.Module):
     """The denoiser: what it subtracts from a block is what it takes for noise.
 
-    A U-Net with 12,974,578 parameters (METHOD: Kimanius et al. 2024, Methods, "Network architecture"). Names
+    A U-Net with 12,974,578 parameters (Kimanius et al. 2024, Methods, "Network architecture"). Names
     of the parameters are those of the published checkpoint.
 
     Parameters

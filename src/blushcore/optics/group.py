@@ -13,6 +13,12 @@ SAME_SIZE = 1e-6
 """Extents that differ by less than this, relatively, are the same."""
 
 
+def electron_wavelength_angstrom(voltage_kilovolts: float) -> float:
+    """Return the relativistic wavelength of electrons accelerated by a voltage."""
+    volts = 1000 * voltage_kilovolts
+    return 12.2643247 / math.sqrt(volts + 0.978466e-6 * volts**2)
+
+
 @dataclass(frozen=True)
 class OpticsGroup:
     """Microscope and camera of a group of particles.
@@ -60,9 +66,8 @@ class OpticsGroup:
 
     @property
     def wavelength_angstrom(self) -> float:
-        """λ of the electrons, relativistic."""
-        volts = 1000 * self.voltage_kilovolts
-        return 12.2643247 / math.sqrt(volts + 0.978466e-6 * volts**2)
+        """λ of the electrons."""
+        return electron_wavelength_angstrom(self.voltage_kilovolts)
 
     @property
     def spherical_aberration_angstrom(self) -> float:

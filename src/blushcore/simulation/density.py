@@ -12,6 +12,7 @@ from torch import Tensor
 
 from blushcore.protocol import BlushError
 from blushcore.simulation.structures import atom_positions
+from blushcore.volumes.filters import gaussian_lowpass
 from blushcore.volumes.fourier import fourier_resample
 
 _OVERSAMPLING = 1.5
@@ -113,7 +114,7 @@ def in_solvent(density: Tensor, voxel_size: float, contrast: float = 1.0) -> Ten
     contrast
         1 for ice, 0 for vacuum.
     """
-    blurred = _gaussian_blur(density, 2.5 / voxel_size)
+    blurred = gaussian_lowpass(density, 2.5, voxel_size)
     inside = blurred[blurred > 0.2 * blurred.max()].mean()
     envelope = 1 - torch.exp(-2.5 * (blurred / inside).clamp_min(0))
     return density - 0.7 * contrast * inside * envelope
@@ -139,19 +140,8 @@ def particle_mask(density: Tensor, voxel_size: float, *, extend: float = 3.0, so
     Tensor
         Same shape, 0 to 1.
     """
-    envelope = _gaussian_blur(density, 3.0 / voxel_size)
+    envelope = gaussian_lowpass(density, 3.0, voxel_size)
     usual = envelope[envelope > 0.25 * envelope.max()].mean()
     core = (envelope > 0.15 * usual).to(density.dtype)
-    grown = (_gaussian_blur(core, extend / voxel_size) > 0.15).to(density.dtype)
-    return _gaussian_blur(grown, 0.4 * soft_edge / voxel_size).clamp(0, 1)
-
-
-def _gaussian_blur(volume: Tensor, sigma: float) -> Tensor:
-    """Blur with a Gaussian of `sigma` voxels, periodic at the border."""
-    n_z, n_y, n_x = volume.shape
-    frequencies = [torch.fft.fftfreq(n, device=volume.device) for n in (n_z, n_y)]
-    frequencies.append(torch.fft.rfftfreq(n_x, device=volume.device))
-    gz, gy, gx = (torch.exp(-2 * (math.pi * sigma * f) ** 2) for f in frequencies)
-    spectrum = torch.fft.rfftn(volume) * gz[:, None, None] * gy[:, None] * gx
-    blurred: Tensor = torch.fft.irfftn(spectrum, s=volume.shape)
-    return blurred
+    grown = (gaussian_lowpass(core, extend, voxel_size) > 0.15).to(density.dtype)
+    return gaussian_lowpass(grown, 0.4 * soft_edge, voxel_size).clamp(0, 1)

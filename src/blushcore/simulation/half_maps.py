@@ -19,12 +19,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from blushcore.optics import electron_wavelength_angstrom
 from blushcore.protocol import BlushError
 from blushcore.simulation.finite_coverage import MOST_PARTICLES, coverage_by_particles
 from blushcore.simulation.views import PreferredView
 
 _EDGE_OF_DIVISION = 1e-3
-"""An unregularised reconstruction is data ÷ (W + 10⁻³⟨W⟩_shell) (METHOD: Kimanius et al. 2024)."""
+"""An unregularised reconstruction is data ÷ (W + 10⁻³⟨W⟩_shell) (Kimanius et al. 2024)."""
 _SSNR_AT_RESOLUTION = 1 / 6
 """Where the FSC is 1/7, the spectral signal-to-noise ratio FSC/(1 − FSC) is 1/6."""
 
@@ -248,7 +249,7 @@ def _coverages(
 def _noise_amplitude(frequency: Tensor, coverage: Tensor, statistics: ReconstructionStatistics) -> Tensor:
     """Return the standard deviation of the noise at each component up to one factor: σ(k)·√W/(W + ε⟨W⟩)."""
     table = torch.linspace(0, float(frequency.max()) + 1e-6, 2048, dtype=torch.float64)
-    wavelength = 12.2643247 / math.sqrt(statistics.voltage * 1e3 * (1 + 0.978466e-6 * statistics.voltage * 1e3))
+    wavelength = electron_wavelength_angstrom(statistics.voltage)
     defocus = torch.linspace(*statistics.defocus, 64, dtype=torch.float64)[:, None]
     phase = math.pi * wavelength * defocus * table**2 - 0.5 * math.pi * 2.7e7 * wavelength**3 * table**4
     ctf_power = torch.sin(phase + math.asin(0.1)).square().mean(0)

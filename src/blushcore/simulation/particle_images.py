@@ -1,6 +1,6 @@
 """Images of particles: projections with CTF and offsets, then noise at a wanted level.
 
-An image is X = CTF·P·V, shifted by minus the offset that centres it, plus noise (METHOD: Scheres 2012). The
+An image is X = CTF·P·V, shifted by minus the offset that centres it, plus noise (Scheres 2012). The
 signal-to-noise ratio is that of variances per pixel: of the signal, pooled over all images, in a circle around
 the particle; and of the noise.
 """

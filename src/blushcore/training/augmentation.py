@@ -1,4 +1,4 @@
-"""From a pair of half-maps to training examples (METHOD: Kimanius et al. 2024, Methods, "Training").
+"""From a pair of half-maps to training examples (Kimanius et al. 2024, Methods, "Training").
 
 ``y⁽ᵏ⁾ = H_{C,A}[x⁽¹⁻ᵏ⁾ + e]`` is what the network sees and ``ȳ⁽ᵏ⁾ = H_{C̄,A}[x⁽ᵏ⁾⊙M + h(x⁽ᵏ⁾)⊙(1−M)]`` what it
 should make of it. Filtering is done once per volume; cutting blocks out of it and turning them is cheap.

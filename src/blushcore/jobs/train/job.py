@@ -27,7 +27,7 @@ _LARGE_WAIT = 0.2
 
 
 def train(params: TrainParameters, control: Control, state: JobState | None = None) -> Iterator[Event]:
-    """Train, or go on training; see METHOD (Kimanius et al. 2024, Methods, "Training").
+    """Train, or go on training (Kimanius et al. 2024, Methods, "Training").
 
     Examples, recycles and dropout depend on the seed and their number alone, so a resumed training does what it
     would have done (up to the learning rate where a time budget sets it, and to the rounding of a parallel

@@ -197,8 +197,8 @@ def test_help_imports_nothing_heavy() -> None:
     assert result.returncode == 0, result.stderr
 
 
-@pytest.mark.parametrize("command", ["resume", "watch"])
-def test_commands_about_runs_need_no_torch(command: str) -> None:
+@pytest.mark.parametrize("command", ["resume", "watch", "denoise", "simulate"])
+def test_help_and_runs_need_no_torch(command: str) -> None:
     code = (
         f"import sys; from blushcore.cli import main; main(['{command}', '--help']); import blushcore.runs;"
         "sys.exit('torch' if 'torch' in sys.modules else 0)"

@@ -152,7 +152,7 @@ def test_cell_larger_than_the_map(make_map, values):
 def test_missing_cell_sampling(make_map, values):
     volume = assert_holds(make_map(values, mx=0), values)
     assert volume.voxel_size == (2, 2, 2)
-    assert "no cell sampling along x" in volume.warnings[0]
+    assert ".mrc has no cell sampling along x in its header" in volume.warnings[0]
 
 
 def test_angles_that_are_not_given_are_right(make_map, values):

@@ -167,6 +167,8 @@ def test_text_called_mrc(tmp_path):
     path = tmp_path / "a.mrc"
     path.write_text("data_particles\n\nloop_\n_rlnImageName #1\n" * 50)
     assert "a.mrc is not an MRC map: it is text, beginning with 'data_particles'" in refusal(path)
+    path.write_text("\n" * 2000)
+    assert refusal(path) == "a.mrc is not an MRC map: it is text."
 
 
 def test_other_files_called_mrc(tmp_path):

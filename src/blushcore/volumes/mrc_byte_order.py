@@ -111,7 +111,7 @@ def _first_look(head: bytes) -> str:
     start = head[:64]
     if start.isascii() and all(byte >= 32 or byte in b"\t\r\n" for byte in start):
         line = start.decode("ascii").strip().split("\n")[0].strip()[:32]
-        return f"it is text, beginning with {line!r}"
+        return f"it is text, beginning with {line!r}" if line else "it is text"
     if not any(head):
         return "its header is all zeros"
     return "its first bytes are not a map's header"

@@ -131,7 +131,7 @@ def parse_header(head: bytes, name: str) -> RawHeader:
         value_type=value_type,
         packed=packed,
         data_offset=HEADER_BYTES + extended,
-        voxel_size=_voxel_size(record, _in_zyx(file_shape, axes), warnings),
+        voxel_size=_voxel_size(record, _in_zyx(file_shape, axes), name, warnings),
         header=MapHeader(
             origin=_origin(record, name, warnings),
             start=(start[0], start[1], start[2]),
@@ -219,14 +219,14 @@ def _imod_flags(record: NDArray[Any]) -> int | None:
     return int.from_bytes(extra[44:48], order)
 
 
-def _voxel_size(record: NDArray[Any], shape: tuple[int, ...], warnings: list[str]) -> Triple:
+def _voxel_size(record: NDArray[Any], shape: tuple[int, ...], name: str, warnings: list[str]) -> Triple:
     """Length of the cell over its sampling, which need not be the map's own size."""
     sizes = []
     for axis, n in zip("zyx", shape, strict=True):
         sampling = int(record[f"m{axis}"])
         if sampling <= 0:
             warnings.append(
-                f"The header has no cell sampling along {axis} (m{axis} = {sampling}); {n} is taken."
+                f"{name} has no cell sampling along {axis} in its header (m{axis} = {sampling}); {n} is taken."
             )
             sampling = n
         # float32 has seven digits: 104.99999 / 100 is 1.05

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from blushcore.jobs.simulate.demo import DEMO_DIAMETER_ANGSTROM, DEMO_SYMMETRY, demo_parameters, is_made
 from blushcore.jobs.simulate.file_names import output_names
-from blushcore.jobs.simulate.half_maps import half_map_events
 from blushcore.jobs.simulate.parameters import SimulateParameters, parse_views
 from blushcore.protocol import Control, Event, Job, JobState, Started
 
@@ -33,12 +32,15 @@ def simulate(params: SimulateParameters, control: Control, _state: JobState | No
         When a model cannot be read, does not fit the box, or the parameters do not fit each other.
     """
     yield Started(job="simulate", parameters=params.model_dump(mode="json"), device="cpu")
+    # Only now: help and wrong usage can do without torch, and half-maps without compiled loops.
     if params.kind == "half-maps":
-        yield from half_map_events(params, control)
-        return
-    from blushcore.jobs.simulate.particles import particle_events  # half-maps can do without compiled loops
+        from blushcore.jobs.simulate.half_maps import half_map_events
 
-    yield from particle_events(params, control)
+        yield from half_map_events(params, control)
+    else:
+        from blushcore.jobs.simulate.particles import particle_events
+
+        yield from particle_events(params, control)
 
 
 def output_paths(params: SimulateParameters) -> list[Path]:

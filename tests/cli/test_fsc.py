@@ -235,7 +235,7 @@ def test_denoised_halves_and_shifted_masks_are_warned_about(files, maps, capsys)
 
 def test_maps_are_not_overwritten(files, capsys):
     before = (files / "half2.mrc").read_bytes()
-    expect_refusal(capsys, "one of the maps to be read", "half1.mrc", "half2.mrc", "--json", "./half2.mrc")
+    expect_refusal(capsys, "one of the files to be read", "half1.mrc", "half2.mrc", "--json", "./half2.mrc")
     assert (files / "half2.mrc").read_bytes() == before
 
 

@@ -60,6 +60,6 @@ def test_the_window_follows_the_resolution_of_the_whole(halves, capsys):
     code, _, err = run(capsys, "one.mrc", "two.mrc", "-o", "out.mrc")
     assert (code, "exists already" in err) == (1, True)
     code, _, err = run(capsys, "one.mrc", "two.mrc", "-o", "one.mrc", "--overwrite")
-    assert (code, "one of the maps to be read" in err) == (1, True)
+    assert (code, "one of the files to be read" in err) == (1, True)
     code, _, err = run(capsys, "one.mrc", "one.mrc", "-o", "new.mrc")
     assert (code, "are the same map" in err) == (1, True)

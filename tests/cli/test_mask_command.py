@@ -85,7 +85,7 @@ def test_doubts_are_told(particle, capsys):
         (["map.mrc", "-o", "mask.mrc", "--extend", "1e9"], 2, "--extend"),
         (["map.mrc", "-o", "mask.mrc", "--threshold", "99"], 1, "No voxel reaches the mask's threshold of 99"),
         (["missing.mrc", "-o", "mask.mrc"], 1, "missing.mrc does not exist."),
-        (["map.mrc", "-o", "map.mrc", "--overwrite"], 1, "map.mrc is the map to be read."),
+        (["map.mrc", "-o", "map.mrc", "--overwrite"], 1, "map.mrc is one of the files to be read."),
         (["map.mrc", "-o", "folder/mask.mrc"], 1, "does not exist. Make it"),
         (["flat.mrc", "-o", "mask.mrc"], 1, "flat.mrc is constant"),
         (["oblong.mrc", "-o", "mask.mrc"], 1, "oblong.mrc has 48 × 48 × 48 voxels of 2 × 2 × 3 Å"),

@@ -62,7 +62,7 @@ def test_the_largest_class(classified, capsys):
             1,
             "no particle of class 7. It has 2 of class 1",
         ),
-        (["run_it025_data.star", "--class", "1", "-o", "run_it025_data.star"], 1, "the file to be read"),
+        (["run_it025_data.star", "--class", "1", "-o", "run_it025_data.star"], 1, "of the files to be read"),
         (["none.star", "--class", "1", "-o", "x.star"], 1, "none.star"),
     ],
 )

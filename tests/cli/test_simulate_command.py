@@ -54,6 +54,15 @@ def test_what_cannot_be_written_is_refused_before_anything_is_computed(tmp_path,
     assert "bundle.pdb is not a folder" in capsys.readouterr().err
 
 
+def test_a_map_is_not_overwritten_by_the_set_that_is_made_of_it(tmp_path, capsys):
+    truth = tmp_path / "truth.mrc"
+    truth.write_bytes(b"precious")
+    words = ["simulate", str(truth), "--kind", "particles", "-o", str(tmp_path), "--overwrite"]
+    assert main(words) == 1
+    assert "truth.mrc is one of the files to be read. Give another name" in capsys.readouterr().err
+    assert truth.read_bytes() == b"precious"
+
+
 def test_wrong_usage_is_told_in_a_sentence(tmp_path, capsys):
     model = write_bundle(tmp_path / "bundle.pdb")
     assert main(["simulate", str(model), "-o", str(tmp_path / "out"), "--preferred-views", "sideways"]) == 2

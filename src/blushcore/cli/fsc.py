@@ -14,7 +14,7 @@ from blushcore.cli.halves import read_halves
 from blushcore.cli.options import VoxelSize
 from blushcore.cli.outputs import require_writable
 from blushcore.cli.terminal import failures_as_json
-from blushcore.protocol import BlushError, UsageError
+from blushcore.protocol import UsageError
 from blushcore.volumes import Volume, atomic_file
 
 if TYPE_CHECKING:
@@ -129,10 +129,7 @@ def _check_outputs(json: Path | None, plot: Path | None, inputs: list[Path], *, 
     if json and plot and json.absolute() == plot.absolute():
         raise UsageError(f"The curves and the plot would both be written to {json}.", "Give two names.")
     outputs = [path for path in (plot, json) if path is not None and path != _STDOUT]
-    for path in outputs:
-        if path.exists() and any(path.samefile(one) for one in inputs if one.exists()):
-            raise BlushError(f"{path} is one of the maps to be read.", "Give another name to write to.")
-    require_writable(outputs, overwrite=overwrite)
+    require_writable(outputs, overwrite=overwrite, inputs=inputs)
 
 
 def _doubts(first: Volume, second: Volume, curves: FscCurves) -> list[str]:

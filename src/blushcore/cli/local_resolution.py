@@ -12,7 +12,7 @@ from blushcore.cli.halves import read_halves
 from blushcore.cli.options import VoxelSize
 from blushcore.cli.outputs import require_writable
 from blushcore.cli.terminal import QuietView, failures_as_json, make_view, print_json
-from blushcore.protocol import BlushError, Progress
+from blushcore.protocol import Progress
 from blushcore.volumes import Volume, split_map_name, write_map
 
 if TYPE_CHECKING:
@@ -64,9 +64,7 @@ def local_resolution(
     with failures_as_json(json):
         split_map_name(output)
         inputs = [half1, half2, *([mask] if mask else [])]
-        if output.exists() and any(path.exists() and output.samefile(path) for path in inputs):
-            raise BlushError(f"{output} is one of the maps to be read.", "Give another name to write to.")
-        require_writable([output], overwrite=overwrite)
+        require_writable([output], overwrite=overwrite, inputs=inputs)
         first, second, where, warnings = read_halves(half1, half2, mask, voxel_size)
         result = _measure(first, second, where, window, threshold, silent=json)
         write_map(output, first.with_data(result.map))

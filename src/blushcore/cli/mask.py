@@ -63,9 +63,7 @@ def mask(
     """
     with failures_as_json(json):
         split_map_name(output)
-        if output.exists() and map.exists() and output.samefile(map):
-            raise BlushError(f"{output} is the map to be read.", "Give another name to write to.")
-        require_writable([output], overwrite=overwrite)
+        require_writable([output], overwrite=overwrite, inputs=[map])
         volume = read_map(map, voxel_size=voxel_size)
         if not volume.is_isotropic:
             raise BlushError(

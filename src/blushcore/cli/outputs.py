@@ -9,7 +9,9 @@ from pathlib import Path
 from blushcore.protocol import BlushError
 
 
-def require_writable(paths: Iterable[Path], *, overwrite: bool, make_folders: bool = False) -> None:
+def require_writable(
+    paths: Iterable[Path], *, overwrite: bool, inputs: Iterable[Path] = (), make_folders: bool = False
+) -> None:
     """Refuse outputs that cannot be written, or that exist and may not be replaced.
 
     Parameters
@@ -18,6 +20,8 @@ def require_writable(paths: Iterable[Path], *, overwrite: bool, make_folders: bo
         The files to be.
     overwrite
         Whether files that exist may be replaced.
+    inputs
+        The files that are read, which are never replaced.
     make_folders
         Whether missing folders will be made.
 
@@ -26,9 +30,12 @@ def require_writable(paths: Iterable[Path], *, overwrite: bool, make_folders: bo
     BlushError
         Naming the first file or folder that stands in the way.
     """
+    read = [path for path in inputs if path.exists()]
     for path in paths:
         if path.is_dir():
             raise BlushError(f"{path} is a folder.", "Give a file name to write to.")
+        if path.exists() and any(path.samefile(one) for one in read):
+            raise BlushError(f"{path} is one of the files to be read.", "Give another name to write to.")
         if path.exists() and not overwrite:
             raise BlushError(f"{path} exists already.", "Give --overwrite to replace it, or another name.")
         parents = path.absolute().parents

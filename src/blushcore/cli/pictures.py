@@ -13,7 +13,7 @@ from cyclopts import Parameter
 
 from blushcore.cli.options import VoxelSize
 from blushcore.cli.outputs import require_writable
-from blushcore.protocol import BlushError, UsageError
+from blushcore.protocol import UsageError
 from blushcore.volumes import Volume, atomic_file, read_map, require_same_grid
 
 if TYPE_CHECKING:
@@ -157,9 +157,7 @@ def picture(
         raise UsageError(
             f"A picture's name ends in .png, .pdf or .svg, and {output.name} does not.", "Give another name."
         )
-    if output.exists() and any(output.samefile(one) for one in (before, after) if one.exists()):
-        raise BlushError(f"{output} is one of the maps to be read.", "Give another name to write to.")
-    require_writable([output], overwrite=overwrite)
+    require_writable([output], overwrite=overwrite, inputs=[before, after])
     first, second = read_map(before, voxel_size=voxel_size), read_map(after, voxel_size=voxel_size)
     doubts = require_same_grid(before, first, after, second)
     for warning in dict.fromkeys((*first.warnings, *second.warnings, *doubts)):

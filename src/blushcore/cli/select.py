@@ -50,9 +50,7 @@ def select(
     with failures_as_json(json):
         if bool(classes) == largest:
             raise UsageError("Give either --class, once or more, or --largest.")
-        if output.exists() and particles.exists() and output.samefile(particles):
-            raise BlushError(f"{output} is the file to be read.", "Give another name to write to.")
-        require_writable([output], overwrite=overwrite)
+        require_writable([output], overwrite=overwrite, inputs=[particles])
         from blushcore.particles import read_particles  # pandas takes a while
 
         table = read_particles(particles, needs_ctf=False)

@@ -31,7 +31,8 @@ def simulate(
     """
 
     def events(commands: CommandSource) -> Iterator[Event]:
-        require_writable(output_paths(parameters), overwrite=overwrite, make_folders=True)
+        inputs = [path for path, _ in parameters.components]
+        require_writable(output_paths(parameters), overwrite=overwrite, inputs=inputs, make_folders=True)
         yield from run_unrecorded(JOB, parameters, parameters.output, commands=commands, overwrite=overwrite)
 
     def closing(finished: Finished) -> str:

@@ -67,7 +67,7 @@ def _write_pack(parameters: TrainParameters, path: Path, *, overwrite: bool, jso
         raise BlushError("The parameters name no table of models (models) to pack.")
     if path.suffix != SUFFIX:
         raise UsageError(f"A pack ends in {SUFFIX}, not as {path.name} does.")
-    require_writable([path], overwrite=overwrite)
+    require_writable([path], overwrite=overwrite, inputs=[parameters.models])
     entries = [*models_of(parameters, "train"), *models_of(parameters, "validation")]
     count = sum(1 for _ in write_model_pack(path, entries))
     size = path.stat().st_size

@@ -69,6 +69,7 @@ class ParameterForm(QWidget):
         self._optional: set[str] = set()
         self._setting = False
         self._exact: dict[str, Any] = {}
+        self._names: dict[tuple[str, Any], str] = {}
         self._errors: dict[str, QLabel] = {}
         layout = QFormLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -152,10 +153,14 @@ class ParameterForm(QWidget):
         finally:
             self._setting = False
 
+    def name_choice(self, name: str, words: str, value: Any) -> None:
+        """Say what a value of a field with choices is called where it is not among them."""
+        self._names[name, value] = words
+
     def _offer(self, name: str, choices: Sequence[tuple[str, Any]], chosen: Any) -> None:
         offered = list(choices)
         if all(value != chosen for _, value in offered):
-            offered.append((str(chosen), chosen))
+            offered.append((self._names.get((name, chosen), str(chosen)), chosen))
         control = self._controls[name]
         assert isinstance(control, ComboBox)
         if offered != self._offered[name]:

@@ -98,3 +98,45 @@ def test_zero_is_no_voxel_size(open_widget, silent):
     assert tuple(layer.scale) == (1.5,) * 3
     assert type_in(spin, "1,25") == 1.25
     assert tuple(layer.scale) == (1.25,) * 3
+
+
+def test_names_that_differ_at_their_ends_look_different(qtbot):
+    from napari_blush.panels.boxes import choice_box, fill
+
+    pictures = []
+    for half in "AB":
+        box = choice_box("Which map")
+        qtbot.addWidget(box)
+        name = f"cryosparc_P12_J345_007_volume_map_half_{half}"
+        fill(box, [(name, None)], None)
+        box.resize(160, 30)
+        pictures.append(box.grab().toImage())
+        assert box.currentText() == name
+    assert pictures[0] != pictures[1]
+
+
+def test_a_bar_is_not_drawn_before_the_next_frame(qtbot):
+    from qtpy.QtCore import QEvent, QObject
+
+    from napari_blush.panels.status_card import StatusCard
+
+    class Painted(QObject):
+        count = 0
+
+        def eventFilter(self, watched: Any, event: Any) -> bool:  # noqa: N802, ARG002
+            self.count += event.type() == QEvent.Type.Paint
+            return False
+
+    card, painted = StatusCard(), Painted()
+    qtbot.addWidget(card)
+    card.show()
+    card.show_done(0, 10)
+    qtbot.waitExposed(card)
+    qtbot.wait(50)
+    card.bar.installEventFilter(painted)
+    painted.count = 0
+    for done in range(10):
+        card.show_done(done, 10 + done)
+    assert painted.count == 0
+    qtbot.waitUntil(lambda: painted.count > 0)
+    assert (card.bar.value(), card.bar.maximum()) == (9, 19)

@@ -111,3 +111,16 @@ def test_nothing_is_left_of_a_dock_that_was_closed(make_viewer, tmp_path):
         counts.append(callbacks())
     assert [one() for one in alive] == [None] * len(alive)
     assert counts[1] == counts[2]
+
+
+def test_the_scale_bar_that_somebody_hid_stays_hidden(open_widget, silent, tmp_path):
+    viewer, first = open_widget(silent)
+    add_map(viewer, blob())
+    bar = viewer.canvas.overlays.scale_bar
+    wait_until(lambda: bar.visible, 60)
+    first.shut_down()
+    bar.visible = False
+    _, second = open_widget(SilentWorker(tmp_path / "again"), viewer)
+    second._worker.answer_loads_until(lambda: second.session.can_work)
+    pump(0.1)
+    assert not bar.visible

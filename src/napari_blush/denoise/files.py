@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,10 @@ from napari_blush.reading import LayerData
 if TYPE_CHECKING:
     from napari.layers import Layer
     from napari.viewer import Viewer
+
+
+_NOT_IN_NAMES = re.compile(r'[\\/:*?"<>|\x00-\x1f]+')
+"""What a layer may be called, and a file may not on one system or another."""
 
 
 class MapFiles:
@@ -123,7 +128,7 @@ def proposed_path(layer: Layer | None, name: str) -> Path:
     """Return where a result is to be saved, unless somebody wants it elsewhere: beside its input."""
     kept = None if layer is None else layer.metadata.get(METADATA, {}).get("path")
     folder = Path(kept).parent if kept else Path()
-    return folder / f"{name}_denoised.mrc"
+    return folder / f"{_NOT_IN_NAMES.sub('-', name)}_denoised.mrc"
 
 
 def writer_of(

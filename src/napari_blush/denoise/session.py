@@ -243,7 +243,8 @@ class DenoiseSession:
         gone = self._store.shorten(but)
         if gone:
             numbers = ", ".join(f"#{result.number}" for result in gone)
-            self.noted.emit(f"The history keeps {MOST_RESULTS} results: {numbers} was let go.")
+            keeps = f"it keeps {MOST_RESULTS} results, fewer where the disk is nearly full"
+            self.noted.emit(f"{numbers} was let go from the history: {keeps}.")
 
     def close(self) -> None:
         """End the worker and remove all files. The session is of no use afterwards."""

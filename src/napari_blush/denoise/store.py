@@ -19,6 +19,8 @@ from napari_blush.scratch import scratch_folder
 
 MOST_RESULTS = 10
 """Each takes two or three times a map's size on the disk, of two halves more, and keeps its input in memory."""
+_SHARE_OF_DISK = 0.5
+"""Of what is free beside them, that the results may take."""
 
 
 class ResultStore:
@@ -96,12 +98,25 @@ class ResultStore:
                 Path(str(getattr(array, "filename", ""))).unlink(missing_ok=True)
 
     def shorten(self, but: Collection[Result]) -> list[Result]:
-        """Forget the oldest results while there are too many, except some; return those that are gone."""
-        old = [result for result in self.results if result not in but]
-        gone = old[: max(0, len(self.results) - MOST_RESULTS)]
-        for result in gone:
+        """Forget the oldest results while there are too many, except some; return those that are gone.
+
+        Too many are more than `MOST_RESULTS`, or those that take more than half of what the disk has room for.
+        """
+        gone = []
+        for result in [result for result in self.results if result not in but]:
+            if len(self.results) <= MOST_RESULTS and self._have_room():
+                break
             self.forget(result)
+            gone.append(result)
         return gone
+
+    def _have_room(self) -> bool:
+        taken = sum(array.nbytes for result in self.results for array in (*result.maps, result.mask))
+        try:
+            free = shutil.disk_usage(self._folder).free
+        except OSError:  # the folder is gone: there is nothing to make room in
+            return True
+        return taken <= _SHARE_OF_DISK * (free + taken)
 
     def close(self) -> None:
         """Forget all, and remove the folder."""

@@ -19,7 +19,7 @@ _GRIP_PX = 7
 _HANDLE_PX = 28
 _LABEL_ROOM_PX = 18
 _LONGEST_LABEL, _SHORTEST_LABEL = 28, 5
-_LETTER_PX = 10.0
+_LETTER_PX = 11.0
 """At the overlay's font size, generously."""
 
 

@@ -60,6 +60,8 @@ def style_sheet(palette: Palette) -> str:
     alarm = "#ff8a80" if palette.is_dark else danger
     if not palette.is_dark:
         card, groove = ("rgba(0,0,0,10)", "rgba(0,0,0,35)")
+    # Where the keyboard is: a frame within the padding, so that nothing moves.
+    focused = f"border: 1px solid {palette.ink};"
     return f"""
         QFrame#blushSection {{ background: {card}; border-radius: 6px; }}
         QFrame#blushSection QLabel, QFrame#blushStatus QLabel {{ background: transparent; }}
@@ -70,13 +72,21 @@ def style_sheet(palette: Palette) -> str:
         QLabel#blushError {{ color: {alarm}; font-size: 11px; }}
         QFrame#blushSection QLineEdit[wrong="true"] {{ border: 1px solid {alarm}; }}
         QLabel#blushWarning {{ color: {palette.curves[1]}; font-size: 11px; }}
+        QPushButton:focus {{ {focused} padding: 3px; }}
+        QComboBox:focus {{ {focused} padding: 2px 9px 2px 7px; }}
+        QAbstractSpinBox:focus {{ {focused} padding: 0px 9px; }}
+        QCheckBox:focus, QTreeWidget:focus {{ {focused} }}
         QPushButton#blushPrimary {{ background: {accent}; color: white; font-weight: 600; padding: 7px; }}
         QPushButton#blushPrimary:disabled {{ background: {groove}; color: {palette.faint}; }}
+        QPushButton#blushPrimary:focus {{ padding: 6px; }}
         QPushButton#blushToggle {{ padding: 7px; }}
+        QPushButton#blushToggle:focus {{ padding: 6px; }}
         QPushButton#blushToggle:checked {{ border: 2px solid {accent}; padding: 5px; }}
         QPushButton#blushSegment {{ padding: 5px 4px; border-radius: 2px; }}
+        QPushButton#blushSegment:focus {{ padding: 4px 3px; }}
         QPushButton#blushSegment:checked {{ background: {accent}; color: white; }}
         QPushButton#blushDanger {{ background: {danger}; color: white; font-weight: 600; padding: 5px 12px; }}
+        QPushButton#blushDanger:focus {{ padding: 4px 11px; }}
         QFrame#blushStatus {{ background: {card}; border-radius: 6px; border-left: 4px solid {palette.faint}; }}
         QFrame#blushStatus[tone="busy"] {{ border-left-color: {accent}; }}
         QFrame#blushStatus[tone="bad"] {{ border-left-color: {danger}; }}

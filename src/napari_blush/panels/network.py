@@ -49,6 +49,8 @@ class NetworkChoice(QObject):
         weights = self._form.values().get("weights")
         if weights == FROM_FILE:
             name, _ = QFileDialog.getOpenFileName(self._form, "Network weights", "", "Weights (*.safetensors)")
+            if name:
+                self._form.name_choice("weights", Path(name).name, name)
             self._form.set_values({"weights": name or self._last})  # comes here again
             return
         self._last = weights

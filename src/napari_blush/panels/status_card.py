@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QMessageBox, QProgressBar, QVBoxLayout, QWidget
 
 from napari_blush.icons import blush_icon
@@ -60,6 +61,7 @@ class StatusCard(QFrame):
     def show_details(self, details: str) -> None:
         """Show what a worker said last."""
         box = QMessageBox(self)
+        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         box.setWindowTitle("The worker's last words")
         box.setText(self.title.text())
         box.setDetailedText(details or "It said nothing.")

@@ -55,6 +55,7 @@ def instrument(clock: Callable[[], float]) -> Stopwatch:
     from napari_blush.denoise.chosen_maps import ChosenMaps
     from napari_blush.denoise.layers import DenoiseLayers
     from napari_blush.denoise.widget import DenoiseWidget
+    from napari_blush.layers.scale_bar import ScaleBar
     from napari_blush.worker import WorkerClient
 
     watch = Stopwatch(clock)
@@ -65,6 +66,7 @@ def instrument(clock: Callable[[], float]) -> Stopwatch:
             (DenoiseLayers, ("update", "begin_preview")),
             (DenoiseWidget, ("_look", "_apply_settings", "_on_preview", "denoise")),
             (ChosenMaps, ("take",)),
+            (ScaleBar, ("show_once",)),
         )
     )
     watch.all_of_napari()

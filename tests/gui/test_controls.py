@@ -140,3 +140,24 @@ def test_a_bar_is_not_drawn_before_the_next_frame(qtbot):
     assert painted.count == 0
     qtbot.waitUntil(lambda: painted.count > 0)
     assert (card.bar.value(), card.bar.maximum()) == (9, 19)
+
+
+def test_what_can_be_done_about_a_failure_is_seen_in_a_small_window(open_widget, silent):
+    from qtpy.QtWidgets import QApplication
+    from worker_stand_ins import pump, wait_until
+
+    viewer, widget = open_widget(silent)
+    window = getattr(viewer, "__wrapped__", viewer).window._qt_window
+    window.resize(900, 480)
+    window.show()
+    add_map(viewer, blob())
+    silent.answer_loads_until(lambda: widget.session.can_work)
+    widget.denoise()
+    pump(0.1)
+    status = widget.panels.status
+    wait_until(lambda: not status.cancel_button.visibleRegion().isEmpty(), 30)
+    widget.panels.scroll.verticalScrollBar().setValue(0)
+    silent.stop()
+    silent.died.emit("It was killed.", "Restart it.")
+    QApplication.processEvents()
+    wait_until(lambda: not status.restart_button.visibleRegion().isEmpty(), 30)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from blushcore.interactive.messages import DenoiseSettings
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from napari_blush.denoise.session import DenoiseSession
 
+_MATTERS = (State.RUNNING, State.FAILED)
+"""States in which there is something to click on: seen in the smallest window."""
 _DIAMETER_STEP_ANGSTROM, _DIAMETER_DECIMALS = 5, 1
 
 
@@ -81,6 +84,10 @@ class DenoisePanels:
             column.addWidget(panel)
         column.addStretch(1)
         self.scroll = scrolled(content)
+        self._reveal = QTimer(dock)
+        self._reveal.setInterval(0)  # once the card has its new height
+        self._reveal.setSingleShot(True)
+        self._reveal.timeout.connect(lambda: self.scroll.ensureWidgetVisible(self.status))
         layout = QVBoxLayout(dock)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.scroll)
@@ -94,6 +101,8 @@ class DenoisePanels:
     def show_state(self, state: State, session: DenoiseSession, words: str) -> None:
         """Take the look of a state, and offer what can be done in it."""
         self.status.show_state(state, failure=session.failure, text=words)
+        if state in _MATTERS:
+            self._reveal.start()
         self.preview_button.blockSignals(True)
         self.preview_button.setChecked(state is State.PREVIEWING)
         self.preview_button.blockSignals(False)

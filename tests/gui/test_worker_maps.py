@@ -66,7 +66,19 @@ def test_a_folder_that_takes_no_map_is_named(maps, silent):
     shutil.rmtree(silent.folder)
     maps.load([blob()], None)
     wait_until(lambda: bool(maps.failures), 60)
-    assert str(silent.folder) in maps.failures[0].problem
+    assert f"by way of {silent.folder}: No such file or directory." in maps.failures[0].problem
+
+
+def test_a_full_disk_is_called_one(maps, silent, monkeypatch):
+    def full(path: Any, array: Any) -> None:
+        raise OSError("884736 requested and 433120 written")  # all that numpy says
+
+    monkeypatch.setattr("napari_blush.denoise.worker_maps.np.save", full)
+    maps.load([blob()], None)
+    wait_until(lambda: bool(maps.failures), 60)
+    assert maps.failures[0].problem.endswith(": the disk is full.")
+    assert "Make room" in maps.failures[0].remedy
+    assert list(silent.folder.iterdir()) == []
 
 
 def test_work_that_is_done_at_once_is_told_after_the_call(qtbot):

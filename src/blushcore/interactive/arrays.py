@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from blushcore.protocol import BlushError
 
-_REMEDY = "Make room, or let TMPDIR name a folder with more of it before napari starts. Then try again."
+MORE_ROOM = "Make room, or let TMPDIR name a folder with more of it before napari starts. Then try again."
+"""What to do where a disk is full."""
 
 
 class ArrayFolder:
@@ -47,5 +48,5 @@ class ArrayFolder:
             # numpy counts what a full disk did not take, and gives no reason.
             reason = error.strerror or "The disk is full"
             problem = f"{reason}: an array could not be written into {self._folder}."
-            raise BlushError(problem, _REMEDY) from error
+            raise BlushError(problem, MORE_ROOM) from error
         return path

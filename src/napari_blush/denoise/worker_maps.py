@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from psygnal import Signal
 
+from blushcore.interactive.arrays import MORE_ROOM
 from blushcore.interactive.messages import Describe, Failed, Load, Loaded, Release
 from blushcore.protocol import BlushError
 from blushcore.volumes import Volume
@@ -100,8 +101,10 @@ class WorkerMaps:
 
         def failed(error: Exception) -> None:
             if generation == self.generation:
-                reason = f"The map could not be handed to the worker by way of {folder}: {error}."
-                self.failed.emit(Failure(reason, "Is the disk full?"))
+                # numpy counts what a full disk did not take, and gives no reason.
+                reason = (error.strerror or "the disk is full") if isinstance(error, OSError) else error
+                problem = f"The map could not be handed to the worker by way of {folder}: {reason}."
+                self.failed.emit(Failure(problem, MORE_ROOM))
 
         self._background.run(write, tell, failed)
 

@@ -182,6 +182,17 @@ def test_cancelling_is_at_once_and_late_results_are_not_heard(session, worker):
     assert session.state == "running"
 
 
+def test_a_cancel_after_the_last_block_is_too_late(session, worker):
+    from worker_stand_ins import wait_until
+
+    [source] = ready(session, worker)
+    session.denoise()
+    finish(worker, source)
+    session.cancel()  # while the result is being read
+    wait_until(lambda: len(session.history) == 1, 60)
+    assert session.seen[-2:] == ["running", "done"]
+
+
 def test_a_preview_follows_slices_and_settings(session, worker):
     ready(session, worker)
     pictures = []

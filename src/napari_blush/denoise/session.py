@@ -216,8 +216,11 @@ class DenoiseSession:
         self._set_state(State.RUNNING)
 
     def cancel(self) -> None:
-        """Stop at once; the blocks that are done are kept for the next time."""
-        if self._state is State.RUNNING:
+        """Stop at once; the blocks that are done are kept for the next time.
+
+        Too late is too late: where all is done and the result is but being read, it comes.
+        """
+        if self._state is State.RUNNING and self._work.is_under_way:
             self._work.stop()
             self._set_state(State.CANCELLED)
         elif self._state is State.PREVIEWING:

@@ -53,6 +53,11 @@ class Work:
     def _id(self) -> str | None:
         return self._preview_id if self._gathering is None else self._gathering.id
 
+    @property
+    def is_under_way(self) -> bool:
+        """Whether the worker is at something."""
+        return self._id is not None
+
     # --- what is to be done -----------------------------------------------------------------------------------
 
     def look_at(self, focus: SliceInView | None) -> None:

@@ -148,10 +148,68 @@ def test_whether_the_denoiser_keeps_to_the_data(qtbot: Any, qapp: Any, tmp_path:
     assert plot.readout.text() == " "
 
 
+def test_words_below_a_plot_do_not_lie_on_it(qtbot: Any, qapp: Any) -> None:
+    from qtpy.QtWidgets import QScrollArea
+
+    from napari_blush.panels.dock import scrolled
+    from napari_blush.plots.angles import AngularDistributionPlot
+
+    plot = AngularDistributionPlot()
+    area: QScrollArea = scrolled(plot)
+    qtbot.addWidget(area)
+    area.resize(290, 200)
+    area.show()
+    rng = np.random.default_rng(0)
+    angles = rng.uniform(-180, 180, 300), rng.uniform(0, 180, 300)
+    plot.set_directions(*angles, "C1", "Iteration 17, C1, class 12")
+    qapp.processEvents()
+    label = plot.readout
+    assert label.height() >= label.heightForWidth(label.width()) > 2 * label.fontMetrics().lineSpacing()
+    assert plot.graphics.geometry().bottom() < label.geometry().top()
+    high = label.height()
+    plot.readout.setText("short")  # what is under the mouse: the plot does not jump
+    qapp.processEvents()
+    assert label.height() == high
+
+
+def test_labels_at_the_ends_of_an_axis_are_drawn(qtbot: Any, qapp: Any) -> None:
+    from napari_blush.plots.progress import ProgressPlots
+
+    plot = ProgressPlots()
+    qtbot.addWidget(plot)
+    plot.resize(300, 400)
+    plot.show()
+    plot.set_history(
+        [{"iteration": n, "mean_p_max": n / 9, "resolution_angstrom": 9.0 / n} for n in range(1, 9)]
+    )
+    qapp.processEvents()
+    axis = plot._plots[-1].getAxis("left")
+    axis.picture = None  # which is drawn with the next paint event
+    drawn: list[str] = []
+    draw = axis.drawPicture
+    axis.drawPicture = lambda painter, a, b, texts: (
+        drawn.extend(one[2] for one in texts),
+        draw(painter, a, b, texts),
+    )
+    plot.grab()
+    assert drawn == ["0", "0.5", "1"]
+
+
+@pytest.mark.parametrize("size", [24, 30, 60, 200])
+def test_a_scale_can_be_read_off_low_panels(qapp: Any, size: int) -> None:
+    from napari_blush.plots.axes import RoundLogAxis
+
+    axis = RoundLogAxis()
+    for lowest, highest in ((2.4, 55.0), (0.3, 30.0), (4.4, 11.0), (0.9, 1.9)):
+        [(_, ticks)] = axis.tickValues(np.log10(lowest), np.log10(highest), size)
+        assert len(ticks) >= 2
+        assert np.diff(ticks).min() * size / np.log10(highest / lowest) >= 11
+
+
 def test_ticks_are_round() -> None:
     from napari_blush.plots.axes import RoundLogAxis, WholeNumberAxis
 
-    [(_, places)] = RoundLogAxis("left").tickValues(np.log10(0.3), np.log10(30), 200)
+    [(_, places)] = RoundLogAxis().tickValues(np.log10(0.3), np.log10(30), 200)
     assert {1.0, 10.0} <= set(np.round(10 ** np.array(places), 6))
     assert (np.diff(places) >= 2 * 18 / 200 - 1e-9).all()
     [(_, whole)] = WholeNumberAxis("bottom").tickValues(0.7, 40.3, 200)

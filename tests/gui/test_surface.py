@@ -356,6 +356,7 @@ def test_local_resolution_is_measured_in_the_computing_process(stage):
     assert not path.exists()
     assert len(worker.asked(Release)) == 2
     assert not widget.maps.progress.isVisibleTo(widget.maps)
+    assert [layer.name for layer in viewer.layers if layer.visible] == [widget.surface.name]
 
 
 def test_a_measurement_can_be_stopped_and_may_fail(stage):

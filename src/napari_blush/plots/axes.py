@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 import pyqtgraph as pg
+from qtpy.QtCore import QRectF
 
 _ROUND_RESOLUTIONS = (
     *(100, 50, 40, 30, 20, 15, 12, 10, 9, 8, 7, 6, 5, 4.5, 4, 3.5, 3.2, 3, 2.8, 2.6, 2.4, 2.2, 2),
@@ -58,10 +59,28 @@ def frequency_axis(**kwargs: Any) -> pg.AxisItem:
     return axis
 
 
-class RoundLogAxis(pg.AxisItem):
+class LeftAxis(pg.AxisItem):
+    """An axis of values, whose first and last label are drawn too.
+
+    pyqtgraph leaves out what reaches beyond the plot where lines are drawn across it.
+    """
+
+    _BEYOND_PX = 8
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(orientation="left", **kwargs)
+        self.enableAutoSIPrefix(False)
+
+    def boundingRect(self) -> QRectF:  # noqa: N802
+        """Return where it draws: half a label's height beyond both ends."""
+        return super().boundingRect().adjusted(0, -self._BEYOND_PX, 0, self._BEYOND_PX)
+
+
+class RoundLogAxis(LeftAxis):
     """An axis over decimal logarithms that is labelled with round values: …, 0.5, 1, 2, 5, 10, …"""
 
-    _GAP_PX = 18
+    _GAP_PX, _LEAST_GAP_PX = 18, 11
+    _ROUND = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)
 
     def tickValues(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, list[float]]]:  # noqa: N802, N803
         """Return the places of round values between two logarithms; `size` in pixels."""
@@ -73,7 +92,19 @@ class RoundLogAxis(pg.AxisItem):
                     at = decade + math.log10(digit)
                     if minVal <= at <= maxVal and all(abs(at - other) >= gap for other in ticks):
                         ticks.append(at)
+        if len(ticks) < 2:  # of which nobody could read a scale
+            ticks = (
+                self._outermost(minVal, maxVal, self._LEAST_GAP_PX * (maxVal - minVal) / max(size, 1.0))
+                or ticks
+            )
         return [(1.0, sorted(ticks))]
+
+    def _outermost(self, lowest: float, highest: float, gap: float) -> list[float]:
+        """Return the first and the last round value between two logarithms, if they are a gap apart."""
+        decades = range(math.floor(lowest), math.ceil(highest) + 1)
+        places = sorted(decade + math.log10(digit) for decade in decades for digit in self._ROUND)
+        inside = [at for at in places if lowest <= at <= highest]
+        return [inside[0], inside[-1]] if inside and inside[-1] - inside[0] >= gap else []
 
     def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:  # noqa: N802
         """Label logarithms by their values."""

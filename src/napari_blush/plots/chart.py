@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyqtgraph as pg
 from qtpy.QtCore import QPointF, Qt
@@ -41,9 +41,8 @@ class Chart(QWidget):
         self.palette_of_theme = current_palette(viewer)
         self.graphics = pg.GraphicsLayoutWidget()
         self.graphics.ci.layout.setContentsMargins(2, 4, 10, 4)
-        self.readout = wrapped_label(" ")
+        self.readout = WrappedLabel(" ", least_lines=_READOUT_LINES)
         self.readout.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
-        self.readout.setMinimumHeight(_READOUT_LINES * self.readout.fontMetrics().lineSpacing())
         button = QToolButton()
         button.setText("Export…")
         button.setToolTip("Save it as a picture (PNG, SVG) or a table (CSV)")
@@ -122,12 +121,37 @@ class Chart(QWidget):
             say_error(error)
 
 
-def wrapped_label(text: str = "") -> QLabel:
-    """Return a label whose lines are wrapped: a long one does not widen the dock."""
-    label = QLabel(text)
-    label.setWordWrap(True)
-    label.setMinimumWidth(1)
-    return label
+class WrappedLabel(QLabel):
+    """A label whose lines are wrapped: a long text does not widen the dock, but is as high as it needs to be.
+
+    Layouts know of that height too late, and put what has too little room over its neighbours. Once it was
+    higher it stays so at that width: what stands above does not jump with each text.
+    """
+
+    def __init__(self, text: str = "", *, least_lines: int = 0) -> None:
+        super().__init__()
+        self.setWordWrap(True)
+        self.setMinimumWidth(1)
+        self._least_px = least_lines * self.fontMetrics().lineSpacing()
+        self.setMinimumHeight(self._least_px)
+        self.setText(text)
+
+    def setText(self, text: str | None) -> None:  # noqa: N802
+        """Show a text."""
+        super().setText(text)
+        self._claim(self.minimumHeight())
+
+    def resizeEvent(self, event: Any) -> None:  # noqa: N802
+        """Find out anew how high it needs to be."""
+        super().resizeEvent(event)
+        if event.oldSize().width() != event.size().width():
+            self._claim(self._least_px)
+
+    def _claim(self, least_px: int) -> None:
+        if self.isVisible() and self.text().strip():
+            least_px = max(least_px, self.heightForWidth(self.width()))
+        if least_px != self.minimumHeight():
+            self.setMinimumHeight(least_px)
 
 
 def colour_axes(plot: pg.PlotItem, palette: Palette) -> None:

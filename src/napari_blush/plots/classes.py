@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from napari_blush.plots.chart import wrapped_label
+from napari_blush.plots.chart import WrappedLabel
 from napari_blush.plots.progress import ProgressPlots
 from napari_blush.plots.series import Panel, Series
 
@@ -28,7 +28,7 @@ class ClassesPlot(ProgressPlots):
 
     def _build(self) -> None:
         super()._build()
-        self.legend = wrapped_label(" ")
+        self.legend = WrappedLabel(" ")
         self.column.insertWidget(0, self.legend)
 
     def _panels_of(self, history: Sequence[Mapping[str, Any]]) -> tuple[Panel, ...]:

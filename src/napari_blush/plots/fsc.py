@@ -11,8 +11,8 @@ import numpy as np
 import pyqtgraph as pg
 from qtpy.QtCore import QPointF, QSize, Qt
 
-from napari_blush.plots.axes import ResolutionAxis, frequency_axis
-from napari_blush.plots.chart import Chart, colour_axes, quiet_plot, wrapped_label
+from napari_blush.plots.axes import LeftAxis, ResolutionAxis, frequency_axis
+from napari_blush.plots.chart import Chart, WrappedLabel, colour_axes, quiet_plot
 from napari_blush.plots.export import table
 from napari_blush.plots.fsc_figure import fsc_figure, value_range
 from napari_blush.plots.theme import Palette
@@ -74,13 +74,12 @@ class FscPlot(Chart):
         self._curves, self._box_size_angstrom, self._shells = (), 1.0, 0
         self._threshold = HALF_MAP_THRESHOLD
         self._plot: pg.PlotItem = self.graphics.addPlot(
-            axisItems={"bottom": frequency_axis(), "top": ResolutionAxis()}
+            axisItems={"left": LeftAxis(), "bottom": frequency_axis(), "top": ResolutionAxis()}
         )
         quiet_plot(self._plot, self.graphics)
         self._plot.showAxis("top")
         self._plot.showAxis("right")
         self._plot.getAxis("right").setStyle(showValues=False, tickLength=0)
-        self._plot.getAxis("left").enableAutoSIPrefix(False)
         self._plot.getAxis("left").setTickSpacing(0.2, 0.2)
         for name in ("bottom", "top"):
             self._plot.getAxis(name).setHeight(_AXIS_PX)
@@ -89,7 +88,7 @@ class FscPlot(Chart):
         self.graphics.ci.layout.setContentsMargins(0, 0, 0, 0)
         self.graphics.setMinimumHeight(_LEAST_HEIGHT_PX)
         # Beside the curves, not over them: a dock is narrow.
-        self._legend, self._warning = wrapped_label(), wrapped_label()
+        self._legend, self._warning = WrappedLabel(), WrappedLabel()
         self._legend.setTextFormat(Qt.TextFormat.RichText)
         self._warning.hide()
         self.column.insertWidget(1, self._legend)

@@ -10,7 +10,7 @@ import numpy as np
 import pyqtgraph as pg
 from qtpy.QtCore import QPointF, QSize, Qt
 
-from napari_blush.plots.axes import RoundLogAxis, WholeNumberAxis
+from napari_blush.plots.axes import LeftAxis, RoundLogAxis, WholeNumberAxis
 from napari_blush.plots.chart import Chart, colour_axes, quiet_plot
 from napari_blush.plots.export import blank_figure, drawn, table
 from napari_blush.plots.series import Panel
@@ -95,13 +95,12 @@ class StackedCharts(Chart):
         self.graphics.setMinimumHeight(260 + 20 * len(self._panels))
         self._plots: list[pg.PlotItem] = []
         for row, panel in enumerate(self._panels):
-            left = RoundLogAxis("left") if panel.is_log else pg.AxisItem("left")
+            left = RoundLogAxis() if panel.is_log else LeftAxis()
             plot = self.graphics.addPlot(
                 row=row, col=0, axisItems={"left": left, "bottom": WholeNumberAxis("bottom")}
             )
             quiet_plot(plot, self.graphics)
             plot.setMouseEnabled(x=False, y=False)
-            left.enableAutoSIPrefix(False)
             left.setWidth(self._LEFT_PX)
             plot.getAxis("bottom").setStyle(showValues=panel is self._panels[-1])
             if self._plots:

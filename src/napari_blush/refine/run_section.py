@@ -83,5 +83,12 @@ class RunSection(Section):
         name = QFileDialog.getExistingDirectory(self, "Folder for the run", start)
         if name:
             folder = Path(name)
-            is_free = not any(folder.iterdir())
-            self.output.path = folder if is_free else places.proposed_run(folder / "run", self._job)
+            self.output.path = folder if _is_empty(folder) else places.proposed_run(folder / "run", self._job)
+
+
+def _is_empty(folder: Path) -> bool:
+    """Whether nothing is in a folder; one that may not be read is not known to be empty."""
+    try:
+        return not any(folder.iterdir())
+    except OSError:
+        return False

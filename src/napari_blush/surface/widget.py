@@ -67,6 +67,7 @@ class SurfaceWidget(Dock):
         self._scale_bar = ScaleBar(napari_viewer)
         self._spread: tuple[Any, Spread] | None = None
         self._made_of: tuple[Any, Any] = (None, None)
+        self._measured: tuple[Any, ...] = ()
         self._has_chosen_level = self._is_awaited = False
         self._connections, self._followed = Connections(), Connections()
         self._lay_out()
@@ -241,7 +242,7 @@ class SurfaceWidget(Dock):
             shown.events.colormap.connect(self._on_layer_colours)
         if first:
             keep(self.maps.map_box, self.maps.local_box)
-            hide_maps(self._viewer, (layer, local))
+            hide_maps(self._viewer, (layer, local, *self._measured))
             self._viewer.dims.ndisplay = 3
             shown.visible = True
             self._scale_bar.show_once()
@@ -289,6 +290,7 @@ class SurfaceWidget(Dock):
         except BlushError as error:
             self.message.setText(str(error))
             return
+        self._measured = (section.half1_box.currentData(), section.half2_box.currentData())
         self.job.measure((one, two), window)
 
     def _on_advanced(self, done: int, total: int) -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import logging
+import contextlib
+import queue
+import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from qtpy.QtCore import QObject, Qt, Signal  # type: ignore[attr-defined]
 
 T = TypeVar("T")
-_log = logging.getLogger(__name__)
 
 
 class Background(QObject):
@@ -20,13 +20,18 @@ class Background(QObject):
     ----------
     parent
         Qt's parent.
+    patience_seconds
+        How long `close` waits for what is under way: a disk that hangs must not keep napari open. None: until
+        it is done, for work that must not be lost.
     """
 
     _came_back = Signal(object)
 
-    def __init__(self, parent: QObject | None = None) -> None:
+    def __init__(self, parent: QObject | None = None, *, patience_seconds: float | None = None) -> None:
         super().__init__(parent)
-        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="blush")
+        self._patience_seconds = patience_seconds
+        self._labours: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
         self._closed = False
         self._newest: dict[str, int] = {}
         self._count = 0
@@ -62,31 +67,46 @@ class Background(QObject):
         def is_stale() -> bool:
             return self._closed or (instead_of is not None and self._newest[instead_of] != number)
 
-        def labour() -> T | None:
-            return None if is_stale() else work()
-
-        def deliver(future: Future[T | None]) -> None:
-            if is_stale() or future.cancelled():
+        def labour() -> None:
+            if is_stale():
                 return
-            error = future.exception()
-            if error is None:
-                done(future.result())  # type: ignore[arg-type]  # None only where stale
-            elif isinstance(error, Exception):
-                failed(error)
+            try:
+                result = work()
+            except BaseException as error:
+                came_to = error
+                self._hand_over(lambda: None if is_stale() else _fail(came_to, failed))
             else:
-                raise error
+                self._hand_over(lambda: None if is_stale() else done(result))
 
-        def hand_over(future: Future[T | None]) -> None:
-            if not self._closed:
-                self._came_back.emit(lambda: deliver(future))
+        self._labours.put(labour)
+        if self._thread is None:
+            # A daemon: whoever waits for a disk that hangs does not keep the process.
+            self._thread = threading.Thread(target=self._work, name="blush", daemon=True)
+            self._thread.start()
 
-        self._pool.submit(labour).add_done_callback(hand_over)
+    def _work(self) -> None:
+        while (labour := self._labours.get()) is not None:
+            labour()
+            del labour  # and what it holds
+
+    def _hand_over(self, call: Callable[[], Any]) -> None:
+        if not self._closed:
+            with contextlib.suppress(RuntimeError):  # Qt deleted this meanwhile
+                self._came_back.emit(call)
 
     def _deliver(self, call: Callable[[], Any]) -> None:
         if not self._closed:
             call()
 
     def close(self) -> None:
-        """Drop what has not begun and wait for what has: fractions of a second."""
+        """Drop what has not begun, and wait for what has as long as there is patience."""
         self._closed = True
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._labours.put(None)
+        if self._thread is not None:
+            self._thread.join(self._patience_seconds)
+
+
+def _fail(error: BaseException, failed: Callable[[Exception], None]) -> None:
+    if not isinstance(error, Exception):
+        raise error
+    failed(error)

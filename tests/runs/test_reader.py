@@ -236,6 +236,26 @@ def test_another_run_in_the_same_place_is_read_from_its_beginning(run: Path) -> 
     assert "became shorter" in reader.problems[0].text
 
 
+@pytest.mark.parametrize("skew_seconds", [-3600.0, 3600.0])
+def test_late_files_are_waited_for_whatever_the_writers_clock_says(run: Path, skew_seconds: float) -> None:
+    events = run / "events.jsonl"
+    lines = [json.loads(line) for line in events.read_bytes().splitlines()]
+    for values in lines:
+        values["time"] = time.time() + skew_seconds
+    [first, *others] = [json.dumps(values).encode() + b"\n" for values in lines]
+    events.write_bytes(first)
+    reader = RunReader(run)
+    assert len(reader.poll()) == 1
+    file = next((run / "results").iterdir())
+    content = file.read_bytes()
+    file.unlink()
+    events.write_bytes(b"".join([first, *others]))
+    before = reader.poll()
+    assert len(before) < len(others)
+    file.write_bytes(content)
+    assert len(before) + len(reader.poll()) == len(others)
+
+
 def test_another_run_is_told_by_its_name_where_its_events_are_as_long(run: Path, tmp_path: Path) -> None:
     reader = RunReader(run)
     reader.poll()

@@ -25,7 +25,8 @@ FILE_PATIENCE_SECONDS = 10.0
 folders)."""
 
 OLD_SECONDS = 120.0
-"""Files of events older than this are not waited for: they were deleted."""
+"""Files of events older than this are not waited for: they were deleted. Of what arrives while one watches the
+clock of the writer's machine is not asked, which may be minutes off."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,8 @@ class RunReader:
         self._is_of_later_version = False
         self._hole_since: float | None = None
         self._expected_seq = 0
-        self._held: list[tuple[float, Record]] = []
+        self._held: list[tuple[float, bool, Record]] = []
+        self._has_read = False
 
     @property
     def directory(self) -> Path:
@@ -150,13 +152,16 @@ class RunReader:
         A record whose files are not there yet is held back for a while, and those after it with it. A directory
         that cannot be reached has nothing new; when it comes back, reading goes on where it stopped.
         """
+        was_watching = self._has_read
         arrived = self._read_new()  # before `_held` is looked up: it may begin anew
+        is_news = was_watching and self._has_read
+        self._has_read |= bool(arrived)
         now = time.monotonic()
-        self._held.extend((now, record) for record in arrived)
+        self._held.extend((now, is_news, record) for record in arrived)
         ready = []
         while self._held:
-            since, record = self._held[0]
-            if self._waits_for_files(record, now - since):
+            since, is_news, record = self._held[0]
+            if self._waits_for_files(record, now - since, is_news):
                 break
             del self._held[0]
             self._summary.add(record)
@@ -278,8 +283,9 @@ class RunReader:
         self._expected_seq = max(self._expected_seq, record.seq + 1)
         return record
 
-    def _waits_for_files(self, record: Record, waited: float) -> bool:
-        if waited >= self._file_patience_seconds or time.time() - record.time > OLD_SECONDS:
+    def _waits_for_files(self, record: Record, waited: float, is_news: bool) -> bool:
+        is_old = not is_news and time.time() - record.time > OLD_SECONDS
+        if is_old or waited >= self._file_patience_seconds:
             return False
         return len(self.files(record)) < len(record.files)
 

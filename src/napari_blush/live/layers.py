@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _PAUSE_MILLISECONDS = 250
 """Between two sets of maps: nobody sees more, and the viewer has other things to do."""
+_PATIENCE_SECONDS = 2.0
+"""At the end, with a read that is under way: nothing is lost with it."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ class LiveLayers(QObject):
     def __init__(self, viewer: ViewerModel, run: LiveRun, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._viewer, self._run = viewer, run
-        self._background = Background(self)
+        self._background = Background(self, patience_seconds=_PATIENCE_SECONDS)
         self._layers = RunLayers(viewer, run.directory, self._on_visible)
         self._comparison = Comparison(viewer, self._layers, self.failed.emit, self._on_comparison_ended)
         self._chosen: int | None = None

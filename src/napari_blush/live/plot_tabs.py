@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from napari_blush.live.run import LiveRun
     from napari_blush.plots.directions import DirectionCounts
 
+_PATIENCE_SECONDS = 2.0
+"""At the end, with a read that is under way: nothing is lost with it."""
+
 
 class PlotTabs(QTabWidget):
     """FSC, classes, progress, directions and safeguards, as far as a run has them.
@@ -43,7 +46,7 @@ class PlotTabs(QTabWidget):
     def __init__(self, viewer: ViewerModel, run: LiveRun, parent: QWidget) -> None:
         super().__init__(parent)
         self._run = run
-        self._background = Background(self)
+        self._background = Background(self, patience_seconds=_PATIENCE_SECONDS)
         self._looked_at: tuple[int | None, bool, int | None] = (None, True, None)
         self._directions_of: tuple[tuple[Record, ...], int | None] | None = None
         self._drawn: dict[QWidget, Any] = {}

@@ -73,7 +73,8 @@ class LeftAxis(pg.AxisItem):
 
     def boundingRect(self) -> QRectF:  # noqa: N802
         """Return where it draws: half a label's height beyond both ends."""
-        return super().boundingRect().adjusted(0, -self._BEYOND_PX, 0, self._BEYOND_PX)
+        rect: QRectF = super().boundingRect()
+        return rect.adjusted(0, -self._BEYOND_PX, 0, self._BEYOND_PX)
 
 
 class RoundLogAxis(LeftAxis):

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
     from napari_blush.live import LiveView
 
+_PATIENCE_SECONDS = 5.0
+"""At the end, with what is under way: maps that are written for a run, or a disk that does not answer."""
 _PAGES = {
     "set_up": ("Set up", "What a run begins with"),
     "watch": ("Watch", "The run: maps, curves and figures as they arrive"),
@@ -59,7 +61,7 @@ class RefineWidget(Dock):
         super().__init__(napari_viewer, least_width=350)
         self._worker = WorkerClient() if worker is None else worker
         self._worker.setParent(self)
-        self._background = Background(self)
+        self._background = Background(self, patience_seconds=_PATIENCE_SECONDS)
         self._scratch = scratch_folder("refine")
         self._scale_bar = ScaleBar(napari_viewer)
         self._build()

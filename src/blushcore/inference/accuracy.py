@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from blushcore.inference.group_work import size_in_images
 from blushcore.inference.model import ImageModel, Particles
 from blushcore.optics import ctf
 from blushcore.poses import euler_to_matrix
@@ -96,8 +97,8 @@ def estimate_accuracy(
             continue
         at = torch.from_numpy(mine)
         relative_size = optics.box * optics.pixel_size_angstrom / (volume.n * voxel_size_angstrom)
-        magnification = optics.slice_magnification(relative_size)
-        size = max(2, min(optics.box, 2 * int(current_size / 2 * relative_size + 1e-6)))
+        magnification = optics.slice_magnification(relative_size, volume_box=volume.n)
+        size = size_in_images(current_size, relative_size, optics.box)
         plane = PlaneComponents.of(optics.box, size, volume.device)
         transfer = ctf(optics, particles.ctf.take(at).to(volume.device), plane.kx, plane.ky)
         transfer = (

@@ -50,12 +50,12 @@ class GroupWork:
         device = views.device
         box, self.pixel_size = optics.box, optics.pixel_size_angstrom
         relative_size = box * self.pixel_size / (views.n * voxel_size_angstrom)
-        self.magnification = optics.slice_magnification(relative_size)
+        self.magnification = optics.slice_magnification(relative_size, volume_box=views.n)
         # The same density in an image of another extent: its transform is scaled by that of the areas.
         self.amplitude = relative_size**-2
-        self.plane = PlaneComponents.of(box, _size(sampling.current_size, relative_size, box), device)
+        self.plane = PlaneComponents.of(box, size_in_images(sampling.current_size, relative_size, box), device)
         self.coarse = self.plane.within(
-            min(self.plane.current_size, _size(sampling.coarse_size, relative_size, box))
+            min(self.plane.current_size, size_in_images(sampling.coarse_size, relative_size, box))
         )
         everything = PlaneComponents.of(box, device=device)
         self.phases = aberration_phases(optics, everything.kx, everything.ky)
@@ -304,6 +304,6 @@ def _fine_parts(pairs: PosePairs, table_bytes: int) -> list[int]:
     return [*ends, len(sizes)]
 
 
-def _size(size: int, relative_size: float, box: int) -> int:
-    """Return a current size of the reference in pixels of an image of another extent, even."""
+def size_in_images(size: int, relative_size: float, box: int) -> int:
+    """Return a current size of the reference in pixels of an image of another extent or box, even."""
     return max(2, min(box + box % 2, 2 * int(size / 2 * relative_size + 1e-6)))

@@ -79,20 +79,25 @@ class OpticsGroup:
         """Whether images of the group have to be corrected for odd aberrations."""
         return any(self.odd_zernike) or any(self.beam_tilt_mrad)
 
-    def slice_magnification(self, relative_size: float = 1.0) -> Tensor | None:
+    def slice_magnification(
+        self, relative_size: float = 1.0, *, volume_box: int | None = None
+    ) -> Tensor | None:
         """Return the matrix that takes the images' frequencies to those of a volume, both as whole numbers.
 
         Parameters
         ----------
         relative_size
             The image's extent over the volume's, both in Å.
+        volume_box
+            The volume's box in voxels; default: the images'.
 
         Returns
         -------
-        float64 ``(2, 2)``, M divided by `relative_size`; None if that is the identity.
+        float64 ``(2, 2)``, M divided by `relative_size`; None if that is the identity and the boxes are the
+        same, so that the volume has the same components.
         """
         same = abs(relative_size - 1) < SAME_SIZE
-        if same and self.magnification is None:
+        if same and self.magnification is None and volume_box in (None, self.box):
             return None
         matrix = torch.tensor(self.magnification or ((1.0, 0.0), (0.0, 1.0)), dtype=torch.float64)
         return matrix if same else matrix / relative_size

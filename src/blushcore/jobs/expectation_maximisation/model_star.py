@@ -23,6 +23,9 @@ from blushcore.particles import ParticleTable
 if TYPE_CHECKING:
     import pandas as pd
 
+_SAME_PIXEL_SIZE = 1e-6
+"""Pixel sizes that differ by less than this, relatively, are the same."""
+
 
 @dataclass(frozen=True, eq=False)
 class ModelMap:
@@ -178,15 +181,40 @@ def _image_blocks(table: ParticleTable, model: ParticleModel, members: NDArray[n
             }
         ),
     }
-    for number, variance in enumerate(model.noise_variance, 1):
+    for number, (variance, pixel_size) in enumerate(
+        zip(model.noise_variance, table.pixel_size_angstrom.tolist(), strict=True), 1
+    ):
         blocks[f"model_optics_group_{number}"] = pd.DataFrame(
             {
-                "rlnSpectralIndex": shells[: len(variance)],
-                "rlnResolution": shells[: len(variance)] / size,
-                "rlnSigma2Noise": variance,
+                "rlnSpectralIndex": shells,
+                "rlnResolution": shells / size,
+                "rlnSigma2Noise": on_other_shells(variance, pixel_size, grid.box, grid.voxel_size),
             }
         )
     return blocks
+
+
+def on_other_shells(
+    variance: NDArray[np.float64], pixel_size: float, other_box: int, other_pixel_size: float
+) -> NDArray[np.float64]:
+    """Return a spectrum over the shells of another box: RELION's files have all over those of the reference.
+
+    Parameters
+    ----------
+    variance
+        ``(n // 2 + 1,)`` over the shells of a box of n pixels of `pixel_size` Å.
+    other_box, other_pixel_size
+        The other box: pixels, Å.
+
+    Returns
+    -------
+    float64 ``(other_box // 2 + 1,)``: interpolated, and beyond the last shell the last value.
+    """
+    box = 2 * (len(variance) - 1)
+    if box == other_box and abs(pixel_size / other_pixel_size - 1) < _SAME_PIXEL_SIZE:
+        return variance
+    frequency = np.arange(other_box // 2 + 1) / (other_box * other_pixel_size)
+    return np.interp(frequency * box * pixel_size, np.arange(len(variance)), variance)
 
 
 def _optics_names(table: ParticleTable) -> list[str]:

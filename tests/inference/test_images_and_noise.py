@@ -10,6 +10,7 @@ from inference_problem import BOX, PIXEL_SIZE, make_problem
 from blushcore.inference import NoiseEstimate, circular_mask, estimate_accuracy
 from blushcore.inference.images import apply_mask, prepare_images, shift_whole_pixels
 from blushcore.inference.noise import noise_images
+from blushcore.protocol import BlushError
 from blushcore.shells import PlaneComponents, transform_images
 
 
@@ -83,6 +84,23 @@ def test_a_shell_without_noise_takes_the_one_before():
     picture = torch.randn(1, n, n, generator=torch.Generator().manual_seed(1))
     estimate.add(picture + 1e-3 * torch.randn(50, n, n, generator=torch.Generator().manual_seed(2)))
     assert (estimate.variance() > 0).all()
+
+
+def test_a_single_image_is_taken_for_noise():
+    n = 24
+    picture = torch.randn(1, n, n, generator=torch.Generator().manual_seed(3))
+    alone, many = (NoiseEstimate(n, circular_mask(n, 100.0)) for _ in range(2))
+    alone.add(picture)
+    many.add(torch.randn(200, n, n, generator=torch.Generator().manual_seed(4)))
+    ratio = alone.variance()[2:-1] / many.variance()[2:-1]
+    assert 0.3 < ratio.min() < ratio.max() < 3  # and not 1e-9, which made one image outweigh all others
+
+
+def test_images_that_are_all_the_same_tell_no_noise():
+    estimate = NoiseEstimate(16, circular_mask(16, 100.0))
+    estimate.add(torch.zeros(4, 16, 16))
+    with pytest.raises(BlushError, match="all the same"):
+        estimate.variance()
 
 
 def test_noise_images_have_the_spectrum_and_depend_on_row_and_seed_alone():

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from blushcore.inference.images import apply_mask
+from blushcore.protocol import BlushError
 from blushcore.shells import PlaneComponents, images_from, transform_images
 
 IMAGES_FOR_FIRST_ESTIMATE = 1000
@@ -17,7 +18,8 @@ class NoiseEstimate:
     """σ²(s) before any model is known: mean ½|F|² of the images, less ½|F|² of their mean.
 
     The mean of many images in random orientations holds the average particle, which is no noise. Where images
-    were multiplied by their CTF, so was their noise: what is left is divided by the mean of CTF².
+    were multiplied by their CTF, so was their noise: what is left is divided by the mean of CTF². A single
+    image has no mean but itself: all of it is taken for noise.
 
     Parameters
     ----------
@@ -51,16 +53,28 @@ class NoiseEstimate:
     def variance(self) -> Tensor:
         """Return σ²(s), float64 ``(n // 2 + 1,)`` on the CPU; shell 0 has the value of shell 1.
 
-        A shell in which it would not be positive takes the last positive one before it.
+        A shell in which it would not be positive takes the last positive one before it; those before the first
+        positive one take that.
+
+        Raises
+        ------
+        BlushError
+            If it is positive nowhere: the images are all the same.
         """
         plane, n = self.plane, self.plane.n
-        of_mean = self._sum.abs().square() / max(1, self._images)
+        of_mean = self._sum.abs().square() / self._images if self._images > 1 else 0.0
         share = plane.shell_sums(self._share).clamp(min=1e-30)
         variance = (0.5 * plane.shell_sums(self._power - of_mean) / share)[: n // 2 + 1].cpu()
         if len(variance) < n // 2 + 1:
             variance = torch.cat((variance, variance[-1:].expand(n // 2 + 1 - len(variance))))
-        variance[0] = variance[1]
-        for s in range(1, len(variance)):
+        positive = torch.nonzero(variance[1:] > 0).flatten() + 1
+        if not len(positive):
+            raise BlushError(
+                "The images of an optics group are all the same, so nothing tells their noise.",
+                "Extract these particles again, or remove their rows.",
+            )
+        variance[: int(positive[0])] = variance[int(positive[0])]
+        for s in range(int(positive[0]), len(variance)):
             if not variance[s] > 0:
                 variance[s] = variance[s - 1]
         return variance

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -87,8 +87,36 @@ def test_it_goes_on_with_the_same_weights_and_not_with_others(begun, tmp_path):
 
 def test_it_does_not_go_on_with_other_particles(begun):
     fewer = begun.table.take(range(len(begun.table) - 1))
-    with pytest.raises(BlushError, match="is not what it was when the run began: its images or half-sets"):
+    with pytest.raises(BlushError, match="is not what it was when the run began: its images"):
         begun.restored(begun.state, fewer, begun.weights)
+
+
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        ("rlnDefocusU", "its defoci or other values of the CTF differ"),
+        ("rlnVoltage", "its optics groups differ"),
+        ("rlnMicrographName", "its micrographs differ"),
+    ],
+)
+def test_it_does_not_go_on_with_other_values_of_the_same_particles(begun, column, said):
+    table = begun.table
+    if column in table.optics:
+        changed = replace(table, optics=table.optics.assign(**{column: 200.0}))
+    else:
+        values = table.particles[column].to_numpy().copy()
+        values[3] = "other.mrc" if column == "rlnMicrographName" else values[3] + 1
+        changed = table.with_columns({column: values})
+    with pytest.raises(BlushError, match=said):
+        begun.restored(begun.state, changed, begun.weights)
+    older = {name: begun.state.values["particles"][name] for name in ("count", "images", "halves")}
+    state = JobState(arrays=begun.state.arrays, values={**begun.state.values, "particles": older})
+    begun.restored(state, changed, begun.weights)  # one of before knows nothing of them
+
+
+def test_other_last_poses_do_not_matter(begun):
+    moved = begun.table.with_poses(begun.table.angles_deg + 1, begun.table.offsets_angstrom)
+    assert begun.restored(begun.state, moved, begun.weights).iteration == 0
 
 
 def test_whatever_a_checkpoint_lacks_is_said_in_a_sentence(begun):

@@ -20,6 +20,15 @@ from blushcore.protocol import BlushError
 
 Arrays = dict[str, np.ndarray]
 POSES = tuple(Poses.__dataclass_fields__)
+_WHAT_DIFFERS = {
+    "count": "its images",
+    "images": "its images",
+    "halves": "its half-sets",
+    "ctf": "its defoci or other values of the CTF",
+    "optics": "its optics groups",
+    "groups": "its micrographs",
+}
+"""In words, what `fingerprint` tells. A checkpoint of before may lack some."""
 MODEL_VALUES = ("offset_sigma_angstrom", "mean_norm")
 """What of a model is a number, and no array."""
 
@@ -73,13 +82,21 @@ def identity(table: ParticleTable, weights: WeightsInfo | None) -> dict[str, Any
 
 
 def fingerprint(table: ParticleTable) -> dict[str, int]:
-    """Return figures by which a set of particles with its half-sets is known again."""
+    """Return figures by which a set of particles is known again: all that a search takes of it but poses."""
     names = "\n".join(table.particles["rlnImageName"].astype(str)).encode()
+    optics = table.optics.drop(columns="rlnOpticsGroupName", errors="ignore").to_csv(index=False)
     return {
         "count": len(table),
         "images": zlib.crc32(names),
-        "halves": zlib.crc32(np.ascontiguousarray(table.half).tobytes()),
+        "halves": _sum_of(table.half),
+        "ctf": _sum_of(np.stack(table.ctf)),
+        "optics": zlib.crc32(optics.encode(), _sum_of(table.optics_index)),
+        "groups": _sum_of(table.group_index),
     }
+
+
+def _sum_of(array: np.ndarray) -> int:
+    return zlib.crc32(np.ascontiguousarray(array).tobytes())
 
 
 def check_identity(values: Mapping[str, Any], table: ParticleTable, weights: WeightsInfo | None) -> None:
@@ -90,9 +107,11 @@ def check_identity(values: Mapping[str, Any], table: ParticleTable, weights: Wei
     BlushError
         With the file that is another.
     """
-    if values["particles"] != fingerprint(table):
+    then, now = values["particles"], fingerprint(table)
+    other = [words for name, words in _WHAT_DIFFERS.items() if name in then and then[name] != now[name]]
+    if other:
         raise BlushError(
-            f"{table.path} is not what it was when the run began: its images or half-sets differ.",
+            f"{table.path} is not what it was when the run began: {', '.join(dict.fromkeys(other))} differ.",
             "Put the STAR file back as it was, or start a new run with it.",
         )
     if weights is None:

@@ -174,6 +174,7 @@ def test_a_missing_column_is_named(tmp_path: Path) -> None:
 
 def test_plain_lists_and_tables_in_one_file(tmp_path: Path) -> None:
     values = {"rlnSomething": 2.5, "rlnCount": 3, "rlnIsSo": True, "rlnOutputRootName": "Refine3D/job012/run"}
+    values |= {"rlnSolventMaskName": "mäsks of mine/one.mrc", "rlnEmpty": ""}
     table = pd.DataFrame({"rlnImageName": ["1@a.mrcs", "with space"], "rlnX": [0.1, -3.25e-7]})
     write_star(tmp_path / "file.star", {"general": values, "particles": table})
     blocks = read_star(tmp_path / "file.star")

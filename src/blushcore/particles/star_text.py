@@ -87,8 +87,8 @@ def read_star(path: str | os.PathLike[str]) -> dict[str, pd.DataFrame]:
 def write_star(path: str | os.PathLike[str], blocks: Mapping[str, pd.DataFrame | Mapping[str, Any]]) -> None:
     """Write the blocks of a STAR file, as RELION 3.1 and later do; whole, or not at all.
 
-    A table becomes a loop, a mapping of labels to single values a plain list. Numbers are written with up to 12
-    significant digits, which keeps RELION's own as they are.
+    A table becomes a loop, a mapping of labels to single values a plain list. Words with blanks stand in
+    quotes. Numbers are written with up to 12 significant digits, which keeps RELION's own as they are.
 
     Raises
     ------
@@ -111,7 +111,8 @@ def write_star(path: str | os.PathLike[str], blocks: Mapping[str, pd.DataFrame |
 def _single(value: object) -> str:
     if isinstance(value, (bool, np.bool_)):
         return str(int(value))
-    return f"{value:.12g}" if isinstance(value, float) else str(value)
+    text = f"{value:.12g}" if isinstance(value, float) else str(value)
+    return f'"{text}"' if not text or any(character.isspace() for character in text) else text
 
 
 def _refuse_short_rows(table: pd.DataFrame, path: Path, block: str) -> None:

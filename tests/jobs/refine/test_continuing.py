@@ -26,7 +26,7 @@ def tiny(tmp_path_factory):
 @pytest.fixture(scope="module")
 def finished(tiny):
     """A run of ours of which everything was kept."""
-    run = tiny.folder / "first"
+    run = tiny.folder / "first in ä folder"
     list(run_job(JOB, tiny.parameters(max_iterations=4, keep="full", seed=3), run))
     return run
 
@@ -85,9 +85,27 @@ def test_other_particles_light_maps_and_other_files_are_refused(tiny, finished, 
     (moved / "run_it002_half1_model.star").unlink()
     for name in ("run_it002_optimiser.star", "run_it002_sampling.star"):
         text = (moved / name).read_text()
-        (moved / name).write_text(text.replace(" first/", " "))
+        (moved / name).write_text(text.replace("first in ä folder/", ""))
     with pytest.raises(BlushError, match=r"run_it002_half1_model\.star, which is not there"):
         state_of(moved / "run_it002_optimiser.star", inputs)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "said"),
+    [
+        ("optimiser", "_rlnIncrementImageSize", "_rlnNothing", "has no rlnIncrementImageSize"),
+        ("half1_model", "_rlnSsnrMap", "_rlnNothing", "has no rlnSsnrMap"),
+        ("sampling", "_rlnHealpixOrder  ", "_rlnHealpixOrder x", "cannot be"),
+    ],
+)
+def test_what_the_files_lack_is_said_in_a_sentence(tiny, finished, tmp_path, file, old, new, said):
+    copy = tmp_path / "first"
+    shutil.copytree(finished, copy)
+    spoilt = copy / f"run_it002_{file}.star"
+    assert old in spoilt.read_text()
+    spoilt.write_text(spoilt.read_text().replace(old, new))
+    with pytest.raises(BlushError, match=said):
+        state_of(copy / "run_it002_optimiser.star", check_inputs(tiny.parameters()))
 
 
 @pytest.mark.relion

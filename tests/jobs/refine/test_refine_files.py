@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import subprocess
 from pathlib import Path
 
@@ -10,20 +11,27 @@ import mrcfile
 import numpy as np
 import pytest
 import starfile
+import torch
 
 from blushcore.jobs.expectation_maximisation.explain import why_changed
 from blushcore.jobs.expectation_maximisation.model import ParticleModel
+from blushcore.jobs.expectation_maximisation.model_star import on_other_shells
 from blushcore.jobs.expectation_maximisation.outputs import history_map, iteration_prefix
 from blushcore.jobs.expectation_maximisation.poses import Changes, Poses
 from blushcore.jobs.expectation_maximisation.search import Search
 from blushcore.jobs.expectation_maximisation.star_files import InRun, StarFile
-from blushcore.jobs.refine.job import JOB
+from blushcore.jobs.refine.continuing import state_of
+from blushcore.jobs.refine.job import JOB, refine
+from blushcore.jobs.refine.preflight import check_inputs
 from blushcore.jobs.refine.schedule import Course
 from blushcore.jobs.refine.state import RefineState
 from blushcore.particles import read_particles
+from blushcore.protocol import Control, IterationDone
 from blushcore.runs import run_job
 from blushcore.runs.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
 from blushcore.runs.layout import RunDirectory
+from blushcore.shells import PlaneComponents, images_from, transform_images
+from particle_files import stack_bytes
 from tiny_refinement import BOX, PIXEL_SIZE, write_tiny_set
 
 
@@ -231,3 +239,46 @@ def test_why_an_iteration_takes_as_long_as_it_does(changes, seconds, expected):
 
 def test_the_first_iteration_has_nothing_to_be_compared_with():
     assert why_changed({}, BEFORE, 0.0, 10.0) == ""
+
+
+def test_spectra_of_groups_of_another_box_stand_at_the_references_shells():
+    variance = np.linspace(3.0, 1.0, 13)  # 24 pixels of 4 Å
+    assert on_other_shells(variance, 4.0, 24, 4.0) is variance
+    finer = on_other_shells(variance, 4.0, 32, 3.0)  # of the same extent: the same shells, and some beyond
+    np.testing.assert_allclose(finer[:13], variance)
+    np.testing.assert_allclose(finer[13:], 1.0)
+    np.testing.assert_allclose(on_other_shells(finer, 3.0, 24, 4.0), variance)
+    wider = on_other_shells(variance, 4.0, 48, 4.0)  # of twice the extent: every second shell
+    np.testing.assert_allclose(wider[::2], variance)
+
+
+def test_groups_of_other_boxes_are_refined_together(tmp_path):
+    tiny = write_tiny_set(tmp_path, count=40)
+    images = mrcfile.read(tiny.stack)
+    plane, finer = PlaneComponents.of(BOX, BOX - 2), PlaneComponents.of(32, BOX - 2)
+    resampled = images_from(transform_images(torch.from_numpy(images), plane), finer).numpy()
+    (tmp_path / "finer.mrcs").write_bytes(stack_bytes(resampled, pixel_size=3.0))
+    text = re.sub("(1 opticsGroup1 .*)", r"\1\n2 finer 300 2.7 0.1 3.0 32 2 0", tiny.star.read_text())
+    for row in range(1, 21):
+        text = re.sub(rf"{row:06d}@particles.mrcs (\S+) 1 ", rf"{row:06d}@finer.mrcs \1 2 ", text)
+    whole = list(refine(tiny.parameters(max_iterations=3), Control(), None))[-1]
+    tiny.star.write_text(text)
+    run = tmp_path / "run"
+    mixed = list(run_job(JOB, tiny.parameters(max_iterations=3, keep="full"), run))[-1]
+    assert mixed.figures["resolution_angstrom"] == pytest.approx(whole.figures["resolution_angstrom"], rel=0.3)
+    model = starfile.read(run / "run_it002_half1_model.star")
+    assert len(model["model_optics_group_2"]) == BOX // 2 + 1
+    params = tiny.parameters(continue_from=run / "run_it002_optimiser.star")
+    noise = state_of(params.continue_from, check_inputs(params)).halves[0].noise_variance
+    assert [len(variance) for variance in noise] == [BOX // 2 + 1, 17]
+    ratio = noise[1][2:10] / noise[0][2:10]
+    assert 0.5 < ratio.min() < ratio.max() < 2
+
+
+def test_a_group_of_one_image_does_not_outweigh_all_others(tmp_path):
+    tiny = write_tiny_set(tmp_path, count=40)
+    text = re.sub("(1 opticsGroup1 .*)", r"\1\n2 alone 300 2.7 0.1 4.0 24 2 0", tiny.star.read_text())
+    tiny.star.write_text(re.sub(r"(000001@particles.mrcs \S+) 1 ", r"\1 2 ", text))
+    events = list(refine(tiny.parameters(max_iterations=2), Control(), None))
+    fsc = next(event.figures["fsc"] for event in events if isinstance(event, IterationDone) and event.iteration)
+    assert fsc[-3] < 0.9  # noise does not agree

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from blushcore.jobs.expectation_maximisation.inputs import SAME_PIXEL_SIZE, Inputs
 from blushcore.jobs.expectation_maximisation.model import ParticleModel
+from blushcore.jobs.expectation_maximisation.model_star import on_other_shells
 from blushcore.jobs.expectation_maximisation.poses import Changes, Poses
 from blushcore.jobs.expectation_maximisation.search import Search
 from blushcore.jobs.expectation_maximisation.star_files import UNKNOWN
-from blushcore.jobs.refine.optimiser_files import list_block, located, rows_of, table_block
+from blushcore.jobs.refine.optimiser_files import list_block, located, reading, rows_of, table_block
 from blushcore.jobs.refine.schedule import UNKNOWN_CHANGES, Course
 from blushcore.jobs.refine.state import RefineState
 from blushcore.particles import read_particles
@@ -48,6 +49,11 @@ def state_of(optimiser: Path, inputs: Inputs) -> RefineState:
         If a file is missing or damaged, it is no auto-refinement, its particles are others, or its maps lie on
         another grid.
     """
+    with reading(optimiser):
+        return _state_of(optimiser, inputs)
+
+
+def _state_of(optimiser: Path, inputs: Inputs) -> RefineState:
     settings = list_block(optimiser, "optimiser_general")
     if not int(settings.get("rlnDoSplitRandomHalves", 0)) or "rlnModelStarFile2" not in settings:
         raise BlushError(
@@ -134,11 +140,21 @@ def _model(path: Path, inputs: Inputs) -> tuple[ParticleModel, dict[str, Any]]:
 
 
 def _noise(path: Path, blocks: Mapping[str, pd.DataFrame], inputs: Inputs) -> tuple[NDArray[np.float64], ...]:
-    """Return σ²(s) of each optics group."""
+    """Return σ²(s) of each optics group, over the shells of its own box."""
     count = len(inputs.table.optics)
     by_optics = [f"model_optics_group_{number}" for number in range(1, count + 1)]
     if all(name in blocks for name in by_optics):
-        return tuple(blocks[name]["rlnSigma2Noise"].to_numpy(np.float64, copy=True) for name in by_optics)
+        spectra = [blocks[name]["rlnSigma2Noise"].to_numpy(np.float64, copy=True) for name in by_optics]
+    else:
+        spectra = [_mean_noise(path, blocks)] * count
+    return tuple(
+        on_other_shells(spectrum, inputs.voxel_size, group.box, group.pixel_size_angstrom)
+        for spectrum, group in zip(spectra, inputs.optics, strict=True)
+    )
+
+
+def _mean_noise(path: Path, blocks: Mapping[str, pd.DataFrame]) -> NDArray[np.float64]:
+    """Return σ²(s) of all micrograph groups, their mean over particles."""
     spectra = [
         block["rlnSigma2Noise"].to_numpy(np.float64, copy=True)
         for name, block in blocks.items()
@@ -147,8 +163,8 @@ def _noise(path: Path, blocks: Mapping[str, pd.DataFrame], inputs: Inputs) -> tu
     if not spectra:
         raise BlushError(f"{path} has no noise spectra.", "Is it damaged?")
     sizes = blocks["model_groups"]["rlnGroupNrParticles"].to_numpy(np.float64, copy=True)
-    mean = np.average(np.stack(spectra), axis=0, weights=sizes[: len(spectra)])
-    return (mean,) * count
+    mean: NDArray[np.float64] = np.average(np.stack(spectra), axis=0, weights=sizes[: len(spectra)])
+    return mean
 
 
 def _changes(settings: Mapping[str, Any], angle: str, offset: str) -> Changes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +20,34 @@ if TYPE_CHECKING:
 
 def with_halves_of(optimiser: Path, table: ParticleTable) -> ParticleTable:
     """Return the particles with the half-sets that the other refinement gave them."""
-    settings = list_block(optimiser, "optimiser_general")
-    other = read_particles(located(str(settings["rlnExperimentalDataStarFile"]), optimiser), needs_ctf=False)
+    with reading(optimiser):
+        settings = list_block(optimiser, "optimiser_general")
+        name = str(settings["rlnExperimentalDataStarFile"])
+    other = read_particles(located(name, optimiser), needs_ctf=False)
     return table.with_columns({"rlnRandomSubset": other.half[rows_of(table, other)].astype(np.int64)})
+
+
+@contextmanager
+def reading(optimiser: Path) -> Iterator[None]:
+    """Say in a sentence what the files that an ``_optimiser.star`` names lack, or which values cannot be.
+
+    Raises
+    ------
+    BlushError
+        For a `KeyError`, and for a number that is none or 0.
+    """
+    try:
+        yield
+    except KeyError as error:
+        raise BlushError(
+            f"{optimiser} cannot be gone on from: it, or a file that it names, has no {error.args[0]}.",
+            "Is it of a refinement with two halves, and whole?",
+        ) from error
+    except (ValueError, ZeroDivisionError) as error:
+        raise BlushError(
+            f"{optimiser} cannot be gone on from: a value in it or in a file that it names cannot be ({error}).",
+            "Is it damaged?",
+        ) from error
 
 
 def rows_of(table: ParticleTable, other: ParticleTable) -> NDArray[np.int64]:

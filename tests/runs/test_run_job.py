@@ -389,3 +389,11 @@ def test_a_job_without_a_run_directory_leaves_only_its_files(tmp_path: Path) -> 
         list(run_unrecorded(TOY, parameters(), tmp_path))
     list(run_unrecorded(TOY, parameters(seed=5), tmp_path, overwrite=True))
     np.testing.assert_array_equal(np.load(tmp_path / "results" / "walk.npy"), plain_walk(seed=5))
+
+
+def test_a_folder_with_files_of_another_run_is_refused_before_anything_is_done(tmp_path: Path) -> None:
+    (tmp_path / "run_class001.mrc").write_text("of RELION")
+    (tmp_path / "run_it012_data.star").write_text("of RELION")
+    with pytest.raises(BlushError, match=r"holds files of another run \(run_class001\.mrc and 1 more\)"):
+        list(run_job(TOY, parameters(), tmp_path))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run_class001.mrc", "run_it012_data.star"]

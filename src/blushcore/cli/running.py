@@ -12,6 +12,7 @@ from blushcore.cli.terminal import failures_as_json, print_json, run_in_terminal
 from blushcore.devices.processes import is_follower
 from blushcore.protocol import Control, Finished, Job, Parameters, UsageError
 from blushcore.runs import create_run, run_job
+from blushcore.runs.layout import require_free
 
 P = TypeVar("P", bound=Parameters)
 
@@ -51,6 +52,7 @@ def open_run(
     if is_follower():
         return follow(job)
     with failures_as_json(json):
+        require_free(output)  # before all that takes time
         parameters = prepare()
         if detach:
             create_run(output, job.name, parameters)

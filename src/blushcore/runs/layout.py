@@ -28,6 +28,7 @@ from typing import Any
 from blushcore.protocol import BlushError, Parameters
 from blushcore.runs.files import create_whole, plain_error
 
+_FILES_OF_A_RUN = ("run_*.mrc", "run_*.star")
 SCHEMA = 1
 """Version of the files described here and in `records`. Readers refuse a higher one in plain words."""
 
@@ -155,6 +156,7 @@ def create_run(
         If the directory holds a run already or cannot be written.
     """
     run = RunDirectory(directory)
+    require_free(directory)
     try:
         directory.mkdir(parents=True, exist_ok=True)
         already_there = tuple(sorted(path.name for path in directory.iterdir()))
@@ -171,16 +173,41 @@ def create_run(
     )
     content = json.dumps(asdict(description), indent=1, allow_nan=False).encode()
     if run.events.exists() or not create_whole(run.description, content):
-        raise BlushError(
-            f"{directory} holds a run already, and runs are not overwritten.",
-            f"Go on with it by: blush resume {directory} - or choose another folder.",
-        )
+        raise _taken(directory)
     try:
         run.commands.mkdir(exist_ok=True)
         run.checkpoints.mkdir(exist_ok=True)
     except OSError as error:
         raise plain_error(error, run.commands) from error
     return run
+
+
+def require_free(directory: Path) -> None:
+    """Refuse a folder that holds a run, or maps and tables of one by another program.
+
+    Those would not be overwritten, so a run in their midst would fail where it comes to one of their names.
+
+    Raises
+    ------
+    BlushError
+        If it does.
+    """
+    if RunDirectory(directory).holds_run():
+        raise _taken(directory)
+    names = sorted(path.name for pattern in _FILES_OF_A_RUN for path in directory.glob(pattern))
+    if names:
+        others = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        raise BlushError(
+            f"{directory} holds files of another run ({names[0]}{others}), which are not overwritten.",
+            "Choose another folder.",
+        )
+
+
+def _taken(directory: Path) -> BlushError:
+    return BlushError(
+        f"{directory} holds a run already, and runs are not overwritten.",
+        f"Go on with it by: blush resume {directory} - or choose another folder.",
+    )
 
 
 def read_description(run: RunDirectory) -> RunDescription:

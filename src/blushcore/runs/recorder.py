@@ -152,7 +152,7 @@ class Recorder:
         if name.partition("/")[0] in self._foreign:
             raise BlushError(
                 f"{path} was there before the run and is not overwritten.",
-                "Move it away and resume the run, or start one in another folder.",
+                "Start a run in another folder.",
             )
         return write_whole(path, write)
 

@@ -134,6 +134,19 @@ def test_a_diameter_beyond_the_box_and_a_low_pass_beyond_nyquist_are_refused(tin
         check_inputs(tiny.parameters(diameter=200.0))
     with pytest.raises(BlushError, match="low-pass of 5 Å is finer"):
         check_inputs(tiny.parameters(initial_lowpass=5.0))
+    with pytest.raises(BlushError, match="of 500 Å leaves nothing of a reference in a box of 96 Å"):
+        check_inputs(tiny.parameters(initial_lowpass=500.0))
+
+
+def test_offsets_that_leave_nothing_of_an_image_are_refused(tiny):
+    head, rows = tiny.star.read_text().split("_rlnDefocusAngle #6\n")
+    lines = [f"{line} {60.0 if line.startswith('000007') else -40.0} 0" for line in rows.strip().split("\n")]
+    columns = "_rlnDefocusAngle #6\n_rlnOriginXAngst #7\n_rlnOriginYAngst #8\n"
+    tiny.star.write_text(head + columns + "\n".join(lines) + "\n")
+    with pytest.raises(
+        BlushError, match=r"particles\.star, row 7: an offset .* of 60 Å puts the particle outside"
+    ):
+        check_inputs(tiny.parameters())
 
 
 def test_local_searches_from_the_beginning_need_angles(tiny):

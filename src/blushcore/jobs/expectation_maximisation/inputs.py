@@ -20,6 +20,7 @@ from blushcore.devices import host_memory, resolve_device
 from blushcore.jobs.expectation_maximisation.memory_need import Need, check_memory
 from blushcore.jobs.expectation_maximisation.parameters import SearchParameters
 from blushcore.jobs.expectation_maximisation.resampling import on_other_grid
+from blushcore.jobs.expectation_maximisation.search import shell_at
 from blushcore.optics import OpticsGroup, optics_group_from_star
 from blushcore.particles import ImageReader, ParticleTable, read_particles
 from blushcore.poses import SymmetryGroup
@@ -126,6 +127,7 @@ def open_inputs(
         reader = ImageReader(table, keep_bytes=int(host_memory().available * SHARE_FOR_IMAGES))
         box, voxel_size = int(reader.box[0]), float(table.pixel_size_angstrom[0])
         _check_boxes(params, table, reader)
+        _check_offsets(table, reader)
         optics = _optics_groups(table)
     with blaming("reference"):
         maps = np.stack([_on_particles_grid(path, params, box, voxel_size) for path in references])
@@ -171,7 +173,7 @@ def _on_particles_grid(
                 "Give --resample-reference to bring it onto their grid, or mend its header if that is wrong.",
             )
         data = on_other_grid(data, size, box, voxel_size)
-    shell = round(box * voxel_size / params.initial_lowpass)
+    shell = shell_at(params.initial_lowpass, box, voxel_size)
     return lowpass_at_shell(torch.from_numpy(np.ascontiguousarray(data)), shell).numpy()
 
 
@@ -205,3 +207,29 @@ def _check_boxes(params: SearchParameters, table: ParticleTable, reader: ImageRe
                     f"{size:.4g} Å a pixel can show.",
                     f"Give --initial-lowpass of {math.ceil(2 * size)} Å or more; 40 to 60 Å is usual.",
                 )
+    extent = float(reader.box[0] * table.pixel_size_angstrom[0])
+    if shell_at(params.initial_lowpass, 1, extent) < 1:
+        with blaming("initial_lowpass"):
+            raise BlushError(
+                f"An initial low-pass of {params.initial_lowpass:g} Å leaves nothing of a reference in a box of "
+                f"{extent:.0f} Å.",
+                f"Give --initial-lowpass of {extent / 2:.0f} Å or less; 40 to 60 Å is usual.",
+            )
+
+
+def _check_offsets(table: ParticleTable, reader: ImageReader) -> None:
+    """Refuse offsets by which a particle lies outside of its image: nothing of it would be left.
+
+    Raises
+    ------
+    BlushError
+        With the rows.
+    """
+    half = (reader.box * table.pixel_size_angstrom / 2)[table.optics_index]
+    offsets = np.abs(table.offsets_angstrom).max(axis=1)
+    if (rows := np.flatnonzero(offsets > half)).size:
+        raise BlushError(
+            f"{table.name_rows(rows)}: an offset (rlnOriginXAngst, rlnOriginYAngst) of {offsets[rows[0]]:g} Å puts "
+            f"the particle outside of its image, which reaches to {half[rows[0]]:g} Å from its middle.",
+            "Mend or remove these rows, or extract the particles again with recentring.",
+        )

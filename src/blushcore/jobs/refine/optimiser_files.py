@@ -45,7 +45,7 @@ def reading(optimiser: Path) -> Iterator[None]:
         ) from error
     except (ValueError, ZeroDivisionError) as error:
         raise BlushError(
-            f"{optimiser} cannot be gone on from: a value in it or in a file that it names cannot be ({error}).",
+            f"{optimiser} cannot be gone on from: a value in it or in one that it names cannot be ({error}).",
             "Is it damaged?",
         ) from error
 

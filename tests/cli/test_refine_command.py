@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -96,6 +97,22 @@ def test_the_help_names_every_option_with_its_unit(capsys):
     ):
         assert option in shown
     assert "(Å)" in shown
+
+
+def test_what_most_users_need_stands_first_in_the_help(capsys):
+    for command in ("refine", "classify"):
+        assert main([command, "--help"]) == 0
+        shown = capsys.readouterr().out
+        first, *others = re.split("╭─ ", shown)[1:]
+        assert [each.partition(" ─")[0] for each in others] == [
+            "Special inputs",
+            "Search",
+            "Images and maps",
+            "Course of the run",
+        ]
+        assert len(re.findall(r"^│ [* ]  (?:-|[A-Z])", first, re.MULTILINE)) <= 17
+        for option in ("--diameter", "--symmetry", "--mask", "--first-iteration-cc", "--output"):
+            assert option in first
 
 
 FIGURES = {

@@ -5,9 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
+from cyclopts import Group, Parameter
 from pydantic import Field, NonNegativeInt
 
 _WEIGHTS_FILE = ".safetensors"
+
+INPUTS, SEARCH, MAPS, RUN = (
+    Parameter(group=Group.create_ordered(name))
+    for name in ("Special inputs", "Search", "Images and maps", "Course of the run")
+)
+"""Groups of a command's help, in this order behind what most users need."""
 
 Seed: TypeAlias = Annotated[NonNegativeInt, Field(description="Seed of everything random")]
 Device: TypeAlias = Annotated[str, Field(description="auto, cpu, cuda, cuda:1, mps")]

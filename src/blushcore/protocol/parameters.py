@@ -88,6 +88,8 @@ def explain_validation_error(error: ValidationError, name_of: Callable[[str], st
                 sentences.append(f"{name} is not a known parameter.")
             case "path_type":
                 sentences.append(f"{name} should be a file name (it is {finding['input']!r}).")
+            case "string_pattern_mismatch":
+                sentences.append(f"{name} cannot be {finding['input']!r}.")
             case "value_error":
                 sentences.append(f"{name}: {str(finding['ctx']['error']).rstrip('.')}.")
             case _:

@@ -183,7 +183,7 @@ def test_parameters_that_cannot_be_meant_are_refused():
         ("prior", "nothing", "'blush' or 'wiener'"),
         ("weights", "v1", "weights are a matter of the prior blush, and the prior is wiener"),
         ("spectral_trailing", False, "spectral trailing is a matter of the prior blush"),
-        ("symmetry", "E7", "pattern"),
+        ("symmetry", "E7", "symmetry cannot be 'E7'"),
         ("healpix_order", 12, "less than or equal to 8"),
         ("diameter", -1.0, "greater than 0"),
         ("colour", "red", "not a known parameter"),

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from blushcore.jobs.expectation_maximisation import parameters as common
-from blushcore.jobs.parameter_types import Device, Seed
+from blushcore.jobs.parameter_types import INPUTS, RUN, SEARCH, Device, Seed
 
 Alignment = Literal["global", "local", "offsets", "none"]
 NEEDS_POSES: frozenset[Alignment] = frozenset({"local", "offsets", "none"})
@@ -28,7 +28,7 @@ class ClassifyParameters(common.SearchParameters):
     classes: Annotated[PositiveInt, Parameter(alias="-K")] = Field(
         1, le=99, description="Number of classes, K; with several references, theirs"
     )
-    resample_reference: bool = Field(
+    resample_reference: Annotated[bool, INPUTS] = Field(
         False, description="Bring references of another pixel size or box onto the particles' grid"
     )
     diameter: common.Diameter
@@ -49,22 +49,22 @@ class ClassifyParameters(common.SearchParameters):
         "global",
         description="Poses: searched everywhere, near the last ones, in their offsets alone, or kept",
     )
-    local_sigma_deg: PositiveFloat = Field(
+    local_sigma_deg: Annotated[PositiveFloat, SEARCH] = Field(
         5.0, description="Standard deviation of local searches around each particle's last orientation (°)"
     )
     iterations: PositiveInt = Field(25, description="Number of iterations")
     tau_fudge: common.TauFudge = 4.0
-    highest_resolution: PositiveFloat | None = Field(
+    highest_resolution: Annotated[PositiveFloat | None, SEARCH] = Field(
         None, description="Images are compared up to this resolution at most (Å)"
     )
-    reseed_empty: bool = Field(
+    reseed_empty: Annotated[bool, RUN] = Field(
         False, description="Give a class that lost its particles a new start beside the largest one"
     )
 
     healpix_order: common.HealpixOrder = Field(
         2, description="HEALPix order of the search: 2 is 15°, 3 is 7.5°"
     )
-    offset_range: PositiveFloat | None = Field(
+    offset_range: Annotated[PositiveFloat | None, SEARCH] = Field(
         None, description="Radius within which offsets are searched (Å); by default 5 pixels"
     )
     offset_step: common.OffsetStep = None
@@ -77,7 +77,7 @@ class ClassifyParameters(common.SearchParameters):
     scale_correction: common.ScaleCorrection = True
 
     keep: common.Keep = "light"
-    seed: Seed = 0
+    seed: Annotated[Seed, RUN] = 0
     device: Device = "auto"
 
     @property

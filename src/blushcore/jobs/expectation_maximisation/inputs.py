@@ -211,8 +211,8 @@ def _check_boxes(params: SearchParameters, table: ParticleTable, reader: ImageRe
     if shell_at(params.initial_lowpass, 1, extent) < 1:
         with blaming("initial_lowpass"):
             raise BlushError(
-                f"An initial low-pass of {params.initial_lowpass:g} Å leaves nothing of a reference in a box of "
-                f"{extent:.0f} Å.",
+                f"An initial low-pass of {params.initial_lowpass:g} Å leaves nothing of a reference in a box "
+                f"of {extent:.0f} Å.",
                 f"Give --initial-lowpass of {extent / 2:.0f} Å or less; 40 to 60 Å is usual.",
             )
 
@@ -229,7 +229,7 @@ def _check_offsets(table: ParticleTable, reader: ImageReader) -> None:
     offsets = np.abs(table.offsets_angstrom).max(axis=1)
     if (rows := np.flatnonzero(offsets > half)).size:
         raise BlushError(
-            f"{table.name_rows(rows)}: an offset (rlnOriginXAngst, rlnOriginYAngst) of {offsets[rows[0]]:g} Å puts "
-            f"the particle outside of its image, which reaches to {half[rows[0]]:g} Å from its middle.",
+            f"{table.name_rows(rows)}: an offset (rlnOriginXAngst, rlnOriginYAngst) of {offsets[rows[0]]:g} Å "
+            f"puts the particle outside of its image, which reaches to {half[rows[0]]:g} Å from its middle.",
             "Mend or remove these rows, or extract the particles again with recentring.",
         )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeAlias
 
 from pydantic import Field, PositiveFloat, model_validator
 
-from blushcore.jobs.parameter_types import Device, Seed, absolute_weights
+from blushcore.jobs.parameter_types import INPUTS, MAPS, RUN, SEARCH, Device, Seed, absolute_weights
 from blushcore.protocol import Parameters
 
 ParticlesFile: TypeAlias = Annotated[Path, Field(description="STAR file of particles (RELION 3.0 to 5)")]
@@ -21,6 +21,7 @@ ImageRoot: TypeAlias = Annotated[
         description="Folder that image names are relative to, where it is not the STAR file's project",
         json_schema_extra={"format": "directory-path"},
     ),
+    INPUTS,
 ]
 Diameter: TypeAlias = Annotated[
     PositiveFloat, Field(description="Diameter of the circular mask around the particles (Å)")
@@ -32,6 +33,7 @@ PriorName: TypeAlias = Annotated[
 Weights: TypeAlias = Annotated[
     str | None,
     Field(description="Network weights of prior blush: a name ('blush weights list') or a .safetensors file"),
+    MAPS,
 ]
 Symmetry: TypeAlias = Annotated[
     str,
@@ -43,31 +45,38 @@ Symmetry: TypeAlias = Annotated[
 SolventMask: TypeAlias = Annotated[
     Path | None, Field(description="Solvent mask (values 0 to 1) for the references, instead of a sphere")
 ]
-HealpixOrder: TypeAlias = Annotated[int, Field(ge=0, le=8)]
+HealpixOrder: TypeAlias = Annotated[int, Field(ge=0, le=8), SEARCH]
 OffsetStep: TypeAlias = Annotated[
     PositiveFloat | None,
     Field(description="Step of that search, before oversampling (Å); by default 2 pixels"),
+    SEARCH,
+    SEARCH,
 ]
 AdaptiveFraction: TypeAlias = Annotated[
-    float, Field(gt=0.5, le=1, description="Share of the posterior that is searched more finely and kept")
+    float,
+    Field(gt=0.5, le=1, description="Share of the posterior that is searched more finely and kept"),
+    SEARCH,
 ]
 TauFudge: TypeAlias = Annotated[
-    PositiveFloat, Field(description="Weight of the data against the prior: RELION's T")
+    PositiveFloat, Field(description="Weight of the data against the prior: RELION's T"), MAPS
 ]
-Padding: TypeAlias = Annotated[Literal[1, 2], Field(description="Oversampling of the maps in Fourier space")]
+Padding: TypeAlias = Annotated[
+    Literal[1, 2], Field(description="Oversampling of the maps in Fourier space"), MAPS
+]
 ZeroMask: TypeAlias = Annotated[
-    bool, Field(description="Fill the background of the images with zeros, not noise")
+    bool, Field(description="Fill the background of the images with zeros, not noise"), MAPS
 ]
 FlattenSolvent: TypeAlias = Annotated[
-    bool, Field(description="Mask the references: mask, or a sphere of the diameter")
+    bool, Field(description="Mask the references: mask, or a sphere of the diameter"), MAPS
 ]
-NormCorrection: TypeAlias = Annotated[bool, Field(description="Correct the normalisation of each image")]
+NormCorrection: TypeAlias = Annotated[bool, Field(description="Correct the normalisation of each image"), MAPS]
 ScaleCorrection: TypeAlias = Annotated[
-    bool, Field(description="Correct the intensity scale of each micrograph")
+    bool, Field(description="Correct the intensity scale of each micrograph"), MAPS
 ]
 Keep: TypeAlias = Annotated[
     Literal["light", "full"],
     Field(description="History of maps: cropped to the resolution, in float16; or full maps"),
+    RUN,
 ]
 
 

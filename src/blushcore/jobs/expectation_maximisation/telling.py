@@ -10,6 +10,9 @@ from blushcore.jobs.expectation_maximisation.inputs import Inputs
 from blushcore.protocol import Control, Event, Message, Progress
 
 _GIB = 2**30
+_LOOK_BYTES = 2**24
+_LARGEST_LOOK = 1024
+"""Images looked at between two looks for commands: a slow disk takes less than half a second for so much."""
 
 
 def told_before(inputs: Inputs, task: str, largest: str) -> Iterator[Message]:
@@ -58,7 +61,7 @@ def survey(inputs: Inputs, control: Control) -> Generator[Event, None, None]:
         With the rows of those that cannot be used.
     """
     rows = range(len(inputs.table))
-    step = max(256, len(rows) // 50)
+    step = int(max(1, min(_LARGEST_LOOK, _LOOK_BYTES // (4 * int(inputs.reader.box.max()) ** 2))))
     for first in range(0, len(rows), step):
         part = list(rows[first : first + step])
         faults = inputs.reader.survey(part)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from blushcore.jobs.expectation_maximisation import parameters as common
-from blushcore.jobs.parameter_types import Device, Seed
+from blushcore.jobs.parameter_types import INPUTS, MAPS, RUN, SEARCH, Device, Seed
 
 
 class RefineParameters(common.SearchParameters):
@@ -18,7 +18,7 @@ class RefineParameters(common.SearchParameters):
 
     particles: common.ParticlesFile
     reference: Path = Field(description="Map to begin with, of the particles' box and pixel size")
-    resample_reference: bool = Field(
+    resample_reference: Annotated[bool, INPUTS] = Field(
         False, description="Bring a reference of another pixel size or box onto the particles' grid"
     )
     diameter: common.Diameter
@@ -38,8 +38,10 @@ class RefineParameters(common.SearchParameters):
     healpix_order: common.HealpixOrder = Field(
         2, description="HEALPix order to begin with: 2 is 15°, 3 is 7.5°"
     )
-    local_from_order: int = Field(4, ge=1, le=9, description="HEALPix order from which searches are local")
-    offset_range: PositiveFloat | None = Field(
+    local_from_order: Annotated[int, SEARCH] = Field(
+        4, ge=1, le=9, description="HEALPix order from which searches are local"
+    )
+    offset_range: Annotated[PositiveFloat | None, SEARCH] = Field(
         None, description="Radius within which offsets are searched at first (Å); by default 5 pixels"
     )
     offset_step: common.OffsetStep = None
@@ -49,26 +51,28 @@ class RefineParameters(common.SearchParameters):
     padding: common.Padding = 2
     zero_mask: common.ZeroMask = True
     flatten_solvent: common.FlattenSolvent = True
-    low_resolution_join: PositiveFloat = Field(
+    low_resolution_join: Annotated[PositiveFloat, MAPS] = Field(
         40.0, description="The halves are averaged up to this resolution, so that they stay aligned (Å)"
     )
     norm_correction: common.NormCorrection = True
     scale_correction: common.ScaleCorrection = True
-    spectral_trailing: bool = Field(
+    spectral_trailing: Annotated[bool, MAPS] = Field(
         True,
         description="Low-pass denoised maps where the halves stop agreeing (prior blush); off marks the run",
     )
-    safeguards: bool = Field(
+    safeguards: Annotated[bool, MAPS] = Field(
         True, description="Hold denoised halves against raw ones in each iteration (prior blush): costs little"
     )
 
-    continue_from: Path | None = Field(
+    continue_from: Annotated[Path | None, INPUTS] = Field(
         None,
         description="_optimiser.star of another refinement of these particles, also RELION's: begin there",
     )
-    max_iterations: PositiveInt = Field(50, description="Iterations at most, the last (joined) one included")
+    max_iterations: Annotated[PositiveInt, RUN] = Field(
+        50, description="Iterations at most, the last (joined) one included"
+    )
     keep: common.Keep = "light"
-    seed: Seed = 0
+    seed: Annotated[Seed, RUN] = 0
     device: Device = "auto"
 
     @model_validator(mode="after")

@@ -236,9 +236,9 @@ def output_names(params: DenoiseParameters) -> list[str]:
 
 
 def output_paths(params: DenoiseParameters) -> list[Path]:
-    """Return all files that the job will write, the denoised maps first."""
-    masks = [params.mask_out.absolute()] if params.mask_out else []
-    return [*(params.folder / name for name in output_names(params)), *masks]
+    """Return all files that the job will write, named as the user named them; the denoised maps first."""
+    masks = [params.mask_out] if params.mask_out else []
+    return [*(params.output.with_name(Path(name).name) for name in output_names(params)), *masks]
 
 
 def _all_blocks(denoising: MapDenoising, denoiser: Denoiser, stage: str, control: Control) -> Iterator[Event]:

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import traceback
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import replace
@@ -34,7 +33,7 @@ from blushcore.protocol import (
 from blushcore.runs.checkpoints import newest_checkpoint
 from blushcore.runs.commands import CommandInbox
 from blushcore.runs.endings import close_stream, see_to_the_end
-from blushcore.runs.files import remove_leftovers, write_whole
+from blushcore.runs.files import remove_leftovers, write_all_whole, write_whole
 from blushcore.runs.heartbeat import Heartbeat
 from blushcore.runs.layout import RunDirectory, create_run, read_description
 from blushcore.runs.lock import PATIENCE_SECONDS, RunLock
@@ -127,8 +126,8 @@ def run_unrecorded(
 ) -> Iterator[Event]:
     """Run a short `job` without a run directory: its files go to `folder`, its events only to the caller.
 
-    Yields and raises as `run_job` does. Files are written whole or not at all; where one of several cannot be
-    written (a full disk), new ones before it are removed again.
+    Yields and raises as `run_job` does. The files of an event appear whole and all of them, or none: where one
+    cannot be written (a full disk), those that exist are left as they are.
 
     Parameters
     ----------
@@ -144,24 +143,14 @@ def run_unrecorded(
         if not isinstance(event, (IterationDone, Finished)):
             return event
         files = dict(event.files)
-        made: list[Path] = []
-        try:
-            for artefact in event.artefacts:
-                path = RunDirectory(folder).inside(artefact.name)
-                existed = path.exists()
-                if existed and not overwrite:
-                    raise BlushError(
-                        f"{path} exists already.", "Give --overwrite to replace it, or another name."
-                    )
-                write_whole(path, artefact.write)
-                files[artefact.role] = artefact.name
-                if not existed:
-                    made.append(path)
-        except BaseException:
-            for path in made:
-                with contextlib.suppress(OSError):
-                    path.unlink()
-            raise
+        targets = []
+        for artefact in event.artefacts:
+            path = RunDirectory(folder).inside(artefact.name)
+            if path.exists() and not overwrite:
+                raise BlushError(f"{path} exists already.", "Give --overwrite to replace it, or another name.")
+            targets.append((path, artefact.write))
+            files[artefact.role] = artefact.name
+        write_all_whole(targets)
         kept = replace(event, artefacts=(), files=files)
         return replace(kept, state=None) if isinstance(kept, IterationDone) else kept
 

@@ -11,7 +11,7 @@ import contextlib
 import errno
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from blushcore.protocol import BlushError
@@ -34,14 +34,44 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> int:
     BlushError
         If the disk is full or the file cannot be written; the sentence names the file.
     """
-    temporary = path.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex[:12]}-{path.name}")
+    return write_all_whole([(path, write)])[0]
+
+
+def write_all_whole(files: Sequence[tuple[Path, Callable[[Path], None]]]) -> list[int]:
+    """Create or replace several files as `write_whole` does; none of them before all are written.
+
+    Raises
+    ------
+    BlushError
+        As `write_whole`. Every file is as it was then, unless it was the renaming that failed.
+    """
+    sizes: list[int] = []
+    made: list[tuple[Path, Path]] = []
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(temporary)
-        size = temporary.stat().st_size
-        flush_to_disk(temporary)
-        temporary.replace(path)
-        flush_to_disk(path.parent)
+        for path, write in files:
+            temporary = path.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex[:12]}-{path.name}")
+            made.append((temporary, path))
+            with _told_plainly(path, temporary):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write(temporary)
+                sizes.append(temporary.stat().st_size)
+                flush_to_disk(temporary)
+        for temporary, path in made:
+            with _told_plainly(path, temporary):
+                temporary.replace(path)
+                flush_to_disk(path.parent)
+    finally:
+        for temporary, _ in made:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+    return sizes
+
+
+@contextlib.contextmanager
+def _told_plainly(path: Path, temporary: Path) -> Iterator[None]:
+    """Turn errors met while writing `path` under its temporary name into sentences for the user."""
+    try:
+        yield
     except Exception as error:
         # NumPy and libraries not written in Python say in their own way that the disk is full.
         by_the_system = isinstance(error, OSError) and error.errno is not None
@@ -52,10 +82,6 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> int:
         if isinstance(error, BlushError):  # the writer knows the temporary name only
             raise BlushError(error.problem.replace(temporary.name, path.name), error.remedy) from error
         raise
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-    return size
 
 
 def write_bytes_whole(path: Path, content: bytes) -> None:

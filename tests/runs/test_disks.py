@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -14,9 +15,10 @@ from typing import Any
 import pytest
 from toy_job import TOY, ToyParameters
 
-from blushcore.protocol import BlushError, Control, Finished
-from blushcore.runs import run_job
+from blushcore.protocol import BlushError, Control, Finished, Progress
+from blushcore.runs import Recorder, create_run, run_job
 from blushcore.runs.files import TEMPORARY_PREFIX, write_bytes_whole, write_whole
+from blushcore.runs.layout import read_description
 
 HERE = Path(__file__).parent
 
@@ -118,6 +120,22 @@ def test_sentences_name_the_file_as_it_is_going_to_be_called(tmp_path: Path) -> 
         BlushError, match=r"The disk is full \(or your quota is used up\): \S+/map.mrc could not"
     ):
         write_whole(tmp_path / "map.mrc", fill)
+
+
+def test_a_flush_that_failed_unseen_is_tried_again_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = create_run(tmp_path / "run", "toy", ToyParameters(walk="x"))
+
+    def fail(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with Recorder(run, read_description(run), attempt=1, seq=0) as recorder:
+        recorder.record(Progress(stage="walk", done=0, total=9))
+        monkeypatch.setattr(os, "fsync", fail)
+        for _ in range(2):  # the first may be the heartbeat's, which has nobody to tell
+            with pytest.raises(OSError, match="No space left"):
+                recorder.flush()
 
 
 def test_an_error_of_the_writer_passes_and_leaves_nothing(tmp_path: Path) -> None:

@@ -136,8 +136,10 @@ class Recorder:
         """
         with self._flushing:
             if self._unflushed and not self._closed:
-                self._unflushed = False
                 os.fsync(self._descriptor)
+                self._unflushed = (
+                    False  # not before: one that fails in the heartbeat's thread is to be tried again
+                )
 
     def _is_thinned(self, event: Progress) -> bool:
         stage, since = self._last_progress

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 from denoising import blob
 from worker_stand_ins import pump, wait_until
@@ -91,3 +93,40 @@ def test_work_that_is_done_at_once_is_told_after_the_call(qtbot):
         assert told == []
         wait_until(lambda told=told: told == [1], 60)
     background.close()
+
+
+class SlowArray:
+    """Values that take a while to come, as those of a file far away; counts in which thread they were read."""
+
+    def __init__(self, values: Any) -> None:
+        self.values, self.shape, self.dtype, self.ndim = values, values.shape, values.dtype, values.ndim
+        self.whole_reads_in: list[str] = []
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.values[key]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        self.whole_reads_in.append(threading.current_thread().name)
+        return self.values.astype(dtype or self.dtype)
+
+
+def test_layers_that_are_not_at_hand_are_read_in_the_background(open_widget, silent):
+    viewer, widget = open_widget(silent)
+    values = SlowArray((100 * blob().data).astype(">i2"))
+    arguments = {"scale": (1.5,) * 3, "units": ("angstrom",) * 3, "contrast_limits": (0, 100)}
+    viewer.add_image(values, name="far away", rgb=False, multiscale=False, **arguments)
+    assert widget.panels.status.title.text() == "Reading the map"
+    assert not widget.session.can_work
+    silent.answer_loads_until(lambda: widget.session.can_work)
+    np.testing.assert_array_equal(widget.session.sources[0].data, values.values)
+    assert widget.session.sources[0].data.dtype == np.float32
+    assert values.whole_reads_in
+    assert threading.current_thread().name not in values.whole_reads_in
+    first = widget.session.sources[0]
+    widget._maps.take()
+    assert widget.session.sources[0] is first  # read once
+
+    turned = viewer.add_image(values.values, name="turned", rotate=(0, 0, 30), rgb=False, **arguments)
+    widget.panels.inputs.choose(turned)
+    wait_until(lambda: "turned is mirrored" in widget.panels.status.title.text(), 60)
+    assert not widget.session.can_work

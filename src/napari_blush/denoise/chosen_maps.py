@@ -9,6 +9,7 @@ from qtpy.QtCore import QObject, QTimer
 
 from blushcore.protocol import BlushError
 from blushcore.volumes import Volume
+from napari_blush.background import Background
 from napari_blush.denoise.inputs import InputPanel
 from napari_blush.denoise.layers import DenoiseLayers
 from napari_blush.denoise.results import Result
@@ -43,6 +44,10 @@ class ChosenMaps(QObject):
         Tells the user something in passing.
     taken
         Is called with the map's layer when it is in hand, with None when nothing is.
+    reading
+        Is called when layers are read first, which takes a while.
+    background
+        Reads them.
     parent
         Qt's parent.
     """
@@ -57,11 +62,14 @@ class ChosenMaps(QObject):
         ask: Callable[[str, str], None],
         say: Callable[[str], None],
         taken: Callable[[Image | None], None],
+        reading: Callable[[], object],
+        background: Background,
         parent: QObject,
     ) -> None:
         super().__init__(parent)
         self._viewer, self._inputs, self._session, self._layers = viewer, inputs, session, layers
-        self._ask, self._say, self._taken = ask, say, taken
+        self._ask, self._say, self._taken, self._reading = ask, say, taken, reading
+        self._background = background
         self._sources = SourceMaps(viewer)
         self._scale_bar = ScaleBar(viewer)
         self._settle = QTimer(self)
@@ -113,6 +121,8 @@ class ChosenMaps(QObject):
                 f"The file of {layer.name} does not say. Give it in Å above; nothing is denoised on a guess."
             )
             self._ask("What is the voxel size?", words)
+        elif to_read := [one for one in (*maps, mask) if one is not None and not self._sources.is_at_hand(one)]:
+            self._read(to_read)
         else:
             try:
                 sources = [self._sources.of(one) for one in maps]
@@ -129,6 +139,23 @@ class ChosenMaps(QObject):
             self._layers.follow(layer, sources[0], [one.name for one in maps])
             self._soon.start()  # napari takes a while to make its scale bar: by itself, not in the same breath
             self._taken(layer)
+
+    def _read(self, layers: list[Image]) -> None:
+        """Read layers in the background, then take what is chosen then."""
+        self._take_nothing()
+        self._reading()
+        readers = [self._sources.reader(one) for one in layers]
+
+        def keep(found: list[Callable[[], None]]) -> None:
+            for make_known in found:
+                make_known()
+            self.take()
+
+        def failed(error: Exception) -> None:
+            problem = error.problem if isinstance(error, BlushError) else f"The map cannot be read: {error}."
+            self._ask(problem, error.remedy if isinstance(error, BlushError) else "Choose another.")
+
+        self._background.run(lambda: [read() for read in readers], keep, failed, instead_of="read")
 
     def _take_nothing(self) -> None:
         self._tell_of_end()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+import numpy as np
+
 from blushcore.volumes import Volume
-from napari_blush.layers.maps import map_arguments, volume_of
+from napari_blush.layers.maps import map_arguments, reader_of, volume_of
 from napari_blush.layers.view import unwrapped
 
 if TYPE_CHECKING:
@@ -35,6 +38,29 @@ class SourceMaps:
         self._viewer = viewer
         self._known: WeakKeyDictionary[Layer, _Known] = WeakKeyDictionary()
 
+    def is_at_hand(self, layer: Image) -> bool:
+        """Whether `of` is quick: values on a disk, or of another type than ours, are read first by `reader`."""
+        layer = unwrapped(layer)
+        data = layer.data
+        is_ours = type(data) is np.ndarray and data.dtype == np.float32 and data.flags.c_contiguous
+        return is_ours or self._known_of(layer) is not None
+
+    def reader(self, layer: Image) -> Callable[[], Callable[[], None]]:
+        """Return what reads a layer, in any thread; of that comes what makes it known, in the GUI's thread."""
+        layer = unwrapped(layer)
+        data, placement, read = layer.data, _placement(layer), reader_of(layer)
+
+        def work() -> Callable[[], None]:
+            known = _Known(data, placement, read())
+            return lambda: self._known.update({layer: known})
+
+        return work
+
+    def _known_of(self, layer: Image) -> _Known | None:
+        known = self._known.get(layer)
+        is_so = known is not None and known.data is layer.data and known.placement == _placement(layer)
+        return known if is_so else None
+
     def of(self, layer: Image) -> Volume:
         """Return what a layer shows; the same object until its data or its place changes.
 
@@ -44,10 +70,9 @@ class SourceMaps:
             If it is no map, has no voxel size, or is turned.
         """
         layer = unwrapped(layer)
-        known, placement = self._known.get(layer), _placement(layer)
-        if known is None or known.data is not layer.data or known.placement != placement:
-            known = _Known(layer.data, placement, volume_of(layer))
-            self._known[layer] = known
+        known = self._known_of(layer)
+        if known is None:
+            known = self._known[layer] = _Known(layer.data, _placement(layer), volume_of(layer))
         return known.volume
 
     def layer_of(self, volume: Volume, name: str) -> Image:

@@ -59,6 +59,8 @@ class DenoiseWidget(Dock):
             ask=self.panels.status.ask,
             say=self.say,
             taken=self._on_taken,
+            reading=lambda: self.panels.status.show_state(State.LOADING),
+            background=self._background,
             parent=self,
         )
         self._telling = Telling(napari_viewer, self.session, self.layers, self.panels)

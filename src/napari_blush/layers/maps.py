@@ -30,7 +30,7 @@ from napari_blush.layers.contrast import MapContrast, contrast_of_map
 from napari_blush.layers.units import ANGSTROM, PIXEL, lengths_in_angstrom
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from napari.components import ViewerModel
     from napari.layers import Image, Layer
@@ -234,18 +234,24 @@ def volume_of(layer: Image) -> Volume:
     BlushError
         If the layer is not a three-dimensional map of real numbers, in pixels, or turned.
     """
+    return reader_of(layer)()
+
+
+def reader_of(layer: Image) -> Callable[[], Volume]:
+    """Return what does as `volume_of` does, of the layer as it is now, in any thread."""
     state = {
         "name": layer.name,
         "scale": layer.scale,
         "translate": layer.translate,
         "units": layer.units,
-        "metadata": layer.metadata,
+        "metadata": dict(layer.metadata),
         "rgb": layer.rgb,
         "rotate": layer.rotate,
         "shear": layer.shear,
         "affine": layer.affine.affine_matrix,
     }
-    return volume_from(layer.data[0] if layer.multiscale else layer.data, state)
+    data = layer.data[0] if layer.multiscale else layer.data
+    return lambda: volume_from(data, state)
 
 
 def volume_from(data: Any, state: Mapping[str, Any]) -> Volume:

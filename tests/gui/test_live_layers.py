@@ -312,6 +312,19 @@ def test_another_run_takes_the_place_of_the_one_before(
     assert [layer.name for layer in viewer.layers if layer.visible] == ["run map"]
 
 
+def test_a_run_has_its_layers_whatever_its_directory_is_called(
+    qtbot: Any, live: Any, recorded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    viewer, _, before = live(recorded)
+    shows(qtbot, before, 3)
+    count = len(viewer.layers)
+    before.close()
+    monkeypatch.chdir(recorded.parent)
+    _, _, again = live(Path("run"), viewer)
+    shows(qtbot, again, 3)
+    assert len(viewer.layers) == count
+
+
 def test_a_run_in_the_place_of_another_is_read_anew(
     qtbot: Any, live: Any, recorded: Path, tmp_path: Path
 ) -> None:

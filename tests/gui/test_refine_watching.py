@@ -127,6 +127,11 @@ def test_a_run_can_be_left_whatever_it_does(
         assert widget.card.buttons["resume"].isHidden()
         qtbot.waitUntil(lambda: widget.state == "running", timeout=PATIENCE)
         assert not widget.card.buttons["set_up"].isHidden()
+        assert widget._held.isHidden()
+        widget.pages["set_up"].click()  # from where no run can be begun now
+        assert widget.run_section.isHidden()
+        assert "New run" in widget._held.text()
+        assert not widget._held.isHidden()
         monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(other))
         widget.card.buttons["other"].click()
         qtbot.waitUntil(lambda: widget.state == "finished", timeout=PATIENCE)

@@ -61,8 +61,17 @@ def test_a_worker_gives_way_and_leaves_threads_to_others(
     run: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    worker = start_detached(run.path, command=COMMAND, niceness=3, threads=1)
-    assert os.getpriority(os.PRIO_PROCESS, worker.pid) == min(19, os.getpriority(os.PRIO_PROCESS, 0) + 3)
+    note = run.path.parent / "niceness at first"
+    program = (
+        f"import os, sys; open({str(note)!r}, 'w').write(str(os.nice(0)));"
+        "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    )
+    command = (sys.executable, "-c", program, *COMMAND[1:])
+    here = os.getpriority(os.PRIO_PROCESS, 0)
+    worker = start_detached(run.path, command=command, niceness=3, threads=1)
+    threads = psutil.Process(worker.pid).threads()
+    assert {os.getpriority(os.PRIO_PROCESS, thread.id) for thread in threads} == {min(19, here + 3)}
+    assert int(note.read_text()) == here  # it begins as quickly as it can
     assert psutil.Process(worker.pid).environ()["OMP_NUM_THREADS"] == "1"
     worker.end(stop_seconds=0)
     worker = start_detached(run.path, command=COMMAND)

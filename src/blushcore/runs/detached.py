@@ -20,8 +20,9 @@ from blushcore.runs.files import plain_error
 from blushcore.runs.layout import RunDirectory, read_description
 from blushcore.runs.lock import LockHolder, read_lock
 
-START_SECONDS = 60.0
-"""How long a worker may take to begin: an interpreter and PyTorch from a cold network disk are slow."""
+START_SECONDS = 120.0
+"""How long a worker may take to begin: an interpreter and PyTorch are slow from a cold network disk, or where
+other programs keep the machine busy."""
 
 STOP_SECONDS = 15.0
 """How long a worker may take to stop cleanly before it is ended by force."""
@@ -112,7 +113,8 @@ def start_detached(
     start_seconds
         How long to wait for it.
     niceness
-        By how much it gives way to other programs: 0 as this one, 19 at most (below normal on Windows).
+        By how much it gives way to other programs once it has begun: 0 as this one, 19 at most (below normal on
+        Windows, from the start).
     threads
         How many it computes with at most; None for what this process may use. Less where ``OMP_NUM_THREADS``
         says so.
@@ -144,15 +146,13 @@ def start_detached(
             )
     except OSError as error:
         raise plain_error(error, run.worker_stderr) from error
-    if niceness and os.name == "posix":
-        with contextlib.suppress(OSError):  # gone already: told below
-            os.setpriority(os.PRIO_PROCESS, process.pid, os.getpriority(os.PRIO_PROCESS, 0) + niceness)
     # Reaps the worker should it end while we live; otherwise it would stay in the process table.
     threading.Thread(target=process.wait, name="blush worker's end", daemon=True).start()
     end = time.monotonic() + start_seconds
     while time.monotonic() < end:
         worker = find_worker(directory)
         if worker is not None and worker.pid == process.pid:
+            _give_way(process.pid, niceness)
             return worker
         code = process.poll()
         if code == 0:  # so short that it is over already
@@ -169,6 +169,16 @@ def start_detached(
         f"The worker for {directory} did not begin within {start_seconds:.0f} s.",
         f"What it printed is in {run.worker_stderr}.",
     )
+
+
+def _give_way(group: int, niceness: int) -> None:
+    """Let all threads of a process group give way to other programs by so much more than this one does.
+
+    Not before a worker has begun: where the machine is busy, importing would take it minutes.
+    """
+    if niceness and os.name == "posix":
+        with contextlib.suppress(OSError):  # gone already
+            os.setpriority(os.PRIO_PGRP, group, os.getpriority(os.PRIO_PROCESS, 0) + niceness)
 
 
 _WINDOWS_FLAGS = getattr(subprocess, "DETACHED_PROCESS", 0) | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)

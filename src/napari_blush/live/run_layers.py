@@ -45,7 +45,7 @@ class RunLayers:
 
     def __init__(self, viewer: ViewerModel, directory: Path, on_visible: Callable[[], None]) -> None:
         self._viewer, self._directory, self._on_visible = viewer, directory, on_visible
-        self._prefix = f"{_OF_A_RUN}{directory}/"
+        self._prefix = f"{_OF_A_RUN}{directory.absolute()}/"
         self._empty: GridMap | None = None
         self.removed: set[Role] = set()
         self._connections = Connections()

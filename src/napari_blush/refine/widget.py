@@ -15,6 +15,7 @@ from blushcore.protocol import BlushError
 from blushcore.runs import find_worker
 from napari_blush.background import Background
 from napari_blush.layers.scale_bar import ScaleBar
+from napari_blush.panels.cards import hint
 from napari_blush.panels.dock import Dock, scrolled
 from napari_blush.panels.files import ending_of
 from napari_blush.panels.segments import Segments
@@ -129,6 +130,8 @@ class RefineWidget(Dock):
         layout.addWidget(self._segments)
         layout.addWidget(self._scroll, 1)
         layout.addWidget(self.run_section)  # always in sight
+        self._held = hint("A run is watched; it goes on by itself. New run takes up what is set up here.")
+        layout.addWidget(self._held)
 
     def _connect(self) -> None:
         self.card.clicked.connect(self._on_card)
@@ -183,6 +186,7 @@ class RefineWidget(Dock):
         self._watch_page.setVisible(name == "watch")
         self.run_section.setVisible(name == "set_up" and self.state not in (State.EMPTY, *OF_A_RUN))
         self.pages["watch"].setEnabled(self.view is not None)
+        self._held.setVisible(name == "set_up" and self.view is not None)
 
     def take_demo(self) -> None:
         """Make the built-in particle set, if it is not there yet, and take it with what suits it.

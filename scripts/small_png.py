@@ -8,15 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-_SURFACES, _GRAYS, _OTHERS = 64, 22, 32
+_SURFACES, _GRAYS, _OTHERS = 64, 22, 64
 _GRAY_TOLERANCE = 4
 
 
 def write_small_png(path: Path, pixels: NDArray[np.uint8]) -> None:
     """Write ``(height, width, 3 or 4)`` pixels.
 
-    The palette holds the colours of the largest flat surfaces, a ramp of grays (maps), and what a median cut
-    makes of all that is neither.
+    The palette holds the colours of the largest flat surfaces, a ramp of grays (maps), and of all that is
+    neither those that are farthest from each other: thin lines keep their colours.
     """
     colours = np.ascontiguousarray(pixels[..., :3])
     packed = colours.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
@@ -32,7 +32,7 @@ def write_small_png(path: Path, pixels: NDArray[np.uint8]) -> None:
     others = colours[is_coloured & ~np.isin(packed, surfaces)]
     if len(others):
         cut = Image.fromarray(others[None]).quantize(
-            _OTHERS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE
+            _OTHERS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
         )
         palette += (cut.getpalette() or [])[: 3 * _OTHERS]
     carrier = Image.new("P", (1, 1))

@@ -37,6 +37,7 @@ from blushcore.runs.files import remove_leftovers, write_all_whole, write_whole
 from blushcore.runs.heartbeat import Heartbeat
 from blushcore.runs.layout import RunDirectory, create_run, read_description
 from blushcore.runs.lock import PATIENCE_SECONDS, RunLock
+from blushcore.runs.moved import found_again
 from blushcore.runs.reader import RunReader, read_run
 from blushcore.runs.recorder import Recorder, mend_end
 
@@ -180,8 +181,11 @@ def _attempt(
         _require_legible(run, reader)
         attempt = summary.attempt + 1
         in_force: Parameters = job.parameters.parse(summary.parameters, where=str(run.description))
+        was = Path(description.directory) if description.directory else None
+        in_force, moved = found_again(in_force, was, run.path)
         checkpoint, damaged = newest_checkpoint(run, summary.checkpoints)
         notes = [
+            *(Message(text=text) for text in moved),
             *(Message(text=problem.text, level="warning") for problem in reader.problems),
             *(
                 Message(text=f"{error.problem} The one before it is used instead.", level="warning")

@@ -121,7 +121,7 @@ class RunDescription:
 
     `parameters` are those that the run was started with, as JSON values; the acknowledged changes in the events
     come on top. `already_there` names files that lay in the folder before the run and are not the run's to
-    overwrite. `created` is in seconds since 1970.
+    overwrite. `created` is in seconds since 1970; `directory` is where the run directory was then, in full.
     """
 
     run_id: str
@@ -131,6 +131,7 @@ class RunDescription:
     created: float = 0.0
     parent: Parent | None = None
     already_there: tuple[str, ...] = ()
+    directory: str = ""
     schema: int = field(default=SCHEMA)
 
 
@@ -170,6 +171,7 @@ def create_run(
         created=time.time(),
         parent=parent,
         already_there=already_there,
+        directory=str(directory.absolute()),
     )
     content = json.dumps(asdict(description), indent=1, allow_nan=False).encode()
     if run.events.exists() or not create_whole(run.description, content):
@@ -241,6 +243,7 @@ def read_description(run: RunDirectory) -> RunDescription:
             created=content.get("created", 0.0),
             parent=parent,
             already_there=tuple(content.get("already_there", ())),
+            directory=content.get("directory", ""),
             schema=content["schema"],
         )
     except (KeyError, TypeError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from blushcore.jobs.expectation_maximisation import inputs
 from blushcore.jobs.expectation_maximisation.outputs import ParticleFile
 from blushcore.jobs.refine.job import JOB
-from blushcore.protocol import BlushError, Event, Failed, Finished, IterationDone, Started
+from blushcore.protocol import BlushError, Event, Failed, Finished, IterationDone, Message, Started
 from blushcore.runs import resume, run_job
 from tiny_refinement import TinySet, write_tiny_set
 
@@ -92,3 +93,20 @@ def test_a_stack_that_vanishes_is_named_with_its_rows_and_the_run_goes_on_when_i
         away.rename(tiny.stack)
     gone_on_with(run, 1)
     assert maps(run) == undisturbed
+
+
+def test_a_project_that_was_moved_goes_on(tiny, undisturbed, tmp_path):
+    project = tmp_path / "project"
+    shutil.copytree(tiny.folder, project)
+    moved = TinySet(project, tiny.truth, tiny.angles_deg, tiny.offsets_px)
+    run = project / "Refine3D" / "run"
+    stream = run_job(JOB, moved.parameters(max_iterations=3), run)
+    next(event for event in stream if isinstance(event, IterationDone) and event.iteration == 1)
+    stream.close()
+    project.rename(tmp_path / "elsewhere")
+    again = tmp_path / "elsewhere" / "Refine3D" / "run"
+    events = list(resume(again))
+    assert isinstance(events[-1], Finished)
+    told = [event.text for event in events if isinstance(event, Message)]
+    assert any(f"{tmp_path / 'elsewhere' / 'particles.star'} is taken" in text for text in told)
+    assert maps(again) == undisturbed

@@ -55,7 +55,7 @@ def main(folder: Path, theme: str) -> int:
     widget.maps.measure.click()
     stage.until(lambda: widget.surface is not None)
     viewer.scene.camera.angles = (20.0, 35.0, 120.0)
-    stage.shoot(folder / f"surface-{theme}.png", 2.0)
+    stage.shoot(folder / f"surface-{theme}.png", 9.0)  # napari's notification has gone by then
     stage.close()
     return 0
 

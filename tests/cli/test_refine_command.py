@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+from pathlib import Path
 
 import pytest
 
 from blushcore.cli import main
-from blushcore.cli.refinement_lines import fsc_sketch, is_refinement, iteration_lines
+from blushcore.cli import refine as refine_command
+from blushcore.cli.refinement_lines import fsc_sketch, is_refinement, iteration_lines, number
 from blushcore.cli.terminal import describe
-from blushcore.protocol import IterationDone
+from blushcore.protocol import Finished, IterationDone
 from blushcore.runs import read_run
 from tiny_refinement import DIAMETER, write_tiny_set
 
@@ -51,6 +54,15 @@ def test_the_end_is_told_in_one_sentence(tiny, tmp_path, capsys):
     assert "done after 2 iterations: " in told
     assert "run_class001.mrc" in told
     assert "30 particles of 24 pixels of 4 Å" in told
+    assert "nan" not in told
+
+
+def test_halves_that_agree_nowhere_are_said_to():
+    figures = {"iterations": 2, "resolution_angstrom": math.inf}
+    told = refine_command._closing(Finished(figures=figures, files={"map": "run_class001.mrc"}), Path("run"))
+    assert "no resolution, as the FSC" in told
+    assert "inf" not in told
+    assert number(math.nan) == number(None) == "?"
 
 
 def test_a_directory_that_holds_a_run_is_refused(tiny, tmp_path, capsys):

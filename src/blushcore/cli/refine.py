@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -43,7 +44,12 @@ def refine(
 
 def _closing(finished: Finished, output: Path) -> str:
     figures = finished.figures
+    resolution = figures["resolution_angstrom"]
+    reached = (
+        f"{resolution:.2f} Å, where the FSC of the halves falls below 0.143 (no mask)"
+        if math.isfinite(resolution)
+        else "no resolution, as the FSC of the halves is below 0.143 from the first shell on"
+    )
     return (
-        f"done after {figures['iterations']} iterations: {figures['resolution_angstrom']:.2f} Å, where the FSC "
-        f"of the halves falls below 0.143 (no mask); the map is {output / finished.files['map']}"
+        f"done after {figures['iterations']} iterations: {reached}; the map is {output / finished.files['map']}"
     )

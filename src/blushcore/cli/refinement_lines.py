@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -59,7 +60,7 @@ def fsc_sketch(curve: Sequence[float | None], voxel_size: float) -> str:
 
 def number(value: float | None, decimals: int = 1) -> str:
     """Return a figure with so many decimals; a question mark where it is not known."""
-    return "?" if value is None else f"{value:.{decimals}f}"
+    return "?" if value is None or not math.isfinite(value) else f"{value:.{decimals}f}"
 
 
 def time_taken(seconds: float | None) -> str:

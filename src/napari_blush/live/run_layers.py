@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_blush.layers.contrast import MapContrast
-from napari_blush.layers.maps import METADATA, add_or_update_map, find_map
+from napari_blush.layers.maps import METADATA, add_or_update_map, find_map, key_of
 from napari_blush.layers.view import Connections, unwrapped
 from napari_blush.live.gridding import GridMap
 from napari_blush.live.loading import LoadedMap, Look
@@ -57,7 +57,7 @@ class RunLayers:
 
     def roles(self) -> list[Role]:
         """Return the roles that have a layer, lowest first."""
-        keys = [str(layer.metadata.get(METADATA, {}).get("key", "")) for layer in self._viewer.layers]
+        keys = [key_of(layer) for layer in self._viewer.layers]
         found = [key.removeprefix(self._prefix) for key in keys if key.startswith(self._prefix)]
         return sorted(found, key=place)
 
@@ -162,7 +162,7 @@ class RunLayers:
         self._on_visible()
 
     def _on_removed(self, event: Any) -> None:
-        key = str(unwrapped(event.value).metadata.get(METADATA, {}).get("key", ""))
+        key = key_of(unwrapped(event.value))
         if key.startswith(self._prefix):
             self.removed.add(key.removeprefix(self._prefix))
 

@@ -7,6 +7,7 @@ import math
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from blushcore.cli import main
@@ -15,6 +16,7 @@ from blushcore.cli.refinement_lines import fsc_sketch, is_refinement, iteration_
 from blushcore.cli.terminal import describe
 from blushcore.protocol import Finished, IterationDone
 from blushcore.runs import read_run
+from blushcore.volumes import Volume, write_map
 from tiny_refinement import DIAMETER, write_tiny_set
 
 
@@ -75,6 +77,18 @@ def test_nothing_is_made_when_inputs_do_not_fit(tiny, tmp_path, capsys):
     run = tmp_path / "run"
     assert main(words_of(tiny, "-o", str(run), "--root", str(tmp_path / "nowhere"))) == 1
     assert "nowhere" in capsys.readouterr().err
+    assert not run.exists()
+
+
+def test_a_refinement_without_whole_maps_is_not_gone_on_from(tiny, capsys):
+    light, run = tiny.folder / "light", tiny.folder / "second"
+    assert main(words_of(tiny, "-o", str(light))) == 0
+    for path in light.glob("run_it001_half?_class001.mrc"):
+        write_map(path, Volume(np.random.default_rng(0).random((16, 16, 16), np.float32), (6.0,) * 3))
+    capsys.readouterr()
+    optimiser = str(light / "run_it001_optimiser.star")
+    assert main(words_of(tiny, "-o", str(run), "--continue-from", optimiser)) == 1
+    assert "only a light copy was kept" in capsys.readouterr().err
     assert not run.exists()
 
 

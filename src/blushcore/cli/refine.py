@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from blushcore.cli.options import Detach, Json, RunFolder
 from blushcore.cli.running import open_run
 from blushcore.jobs.expectation_maximisation.disk_need import check_disk
+from blushcore.jobs.refine.continuing import state_of
 from blushcore.jobs.refine.job import JOB
 from blushcore.jobs.refine.parameters import RefineParameters
 from blushcore.jobs.refine.preflight import check_inputs, predicted_disk_bytes
@@ -34,6 +35,8 @@ def refine(
     def prepared() -> RefineParameters:
         absolute = parameters.with_absolute_paths()
         inputs = check_inputs(absolute)
+        if absolute.continue_from is not None:
+            state_of(absolute.continue_from, inputs)  # all of its files are there, and whole
         check_disk(output, predicted_disk_bytes(absolute, len(inputs.table), inputs.box), absolute.keep)
         return absolute
 

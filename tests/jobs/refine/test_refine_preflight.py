@@ -88,6 +88,15 @@ def test_a_reference_without_values_is_refused(tiny):
         check_inputs(tiny.parameters())
 
 
+def test_a_reference_without_a_voxel_size_is_to_be_mended(tiny):
+    with mrcfile.open(tiny.reference, "r+") as file:
+        file.voxel_size = 0
+    with pytest.raises(BlushError, match="has no voxel size in its header") as caught:
+        check_inputs(tiny.parameters())
+    assert caught.value.remedy == "Mend the voxel size in its header, or write the map again."
+    assert caught.value.field == "reference"
+
+
 def test_a_missing_stack_is_named(tiny):
     tiny.stack.unlink()
     with pytest.raises(BlushError, match=r"particles\.star .* does not exist: particles\.mrcs, in rows 1, 2"):

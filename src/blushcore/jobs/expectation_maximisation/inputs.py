@@ -6,7 +6,8 @@ What is found here would otherwise end a run hours later, or make it wrong witho
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -129,17 +130,30 @@ def open_inputs(
         _check_boxes(params, table, reader)
         _check_offsets(table, reader)
         optics = _optics_groups(table)
-    with blaming("reference"):
+    with blaming("reference"), _headers_to_be_mended():
         maps = np.stack([_on_particles_grid(path, params, box, voxel_size) for path in references])
     mask = None
     if params.mask is not None:
-        with blaming("mask"):
+        with blaming("mask"), _headers_to_be_mended():
             grid = Volume(maps[0], (voxel_size,) * 3)
             mask = np.clip(read_mask(params.mask, references[0], grid).data, 0, 1)
     largest = need(box, voxel_size, device, len(table), reader.kept_bytes)
     with blaming("device"):
         check_memory(largest, device)
     return Inputs(table, reader, optics, maps, mask, symmetry, box, voxel_size, device, largest, weights)
+
+
+@contextmanager
+def _headers_to_be_mended() -> Iterator[None]:
+    """Advise to mend a map's header where other commands take a voxel size: here the particles have one."""
+    try:
+        yield
+    except BlushError as error:
+        if "--voxel-size" not in error.remedy:
+            raise
+        other = BlushError(error.problem, "Mend the voxel size in its header, or write the map again.")
+        other.field = error.field
+        raise other from error
 
 
 def _optics_groups(table: ParticleTable) -> tuple[OpticsGroup, ...]:

@@ -17,11 +17,13 @@ from blushcore.inference import Accuracy
 from blushcore.jobs.communicator import Communicator
 from blushcore.jobs.expectation_maximisation.expectation_inputs import image_model
 from blushcore.jobs.expectation_maximisation.explain import described
+from blushcore.jobs.expectation_maximisation.grey_values import grey_value_warnings, power_ratio
 from blushcore.jobs.expectation_maximisation.inputs import Inputs
 from blushcore.jobs.expectation_maximisation.model import ParticleModel
 from blushcore.jobs.expectation_maximisation.model_updates import updated_model
 from blushcore.jobs.expectation_maximisation.poses import Poses, pose_changes
 from blushcore.jobs.expectation_maximisation.search import shell_at
+from blushcore.jobs.expectation_maximisation.telling import warned
 from blushcore.jobs.expectation_maximisation.work import Found, Work
 from blushcore.jobs.refine.maximisation import Maps, maximise
 from blushcore.jobs.refine.parameters import RefineParameters
@@ -81,6 +83,10 @@ class Refinement:
         """Return the state before the first iteration: the reference, and the noise of the images."""
         inputs = self.inputs
         noise = yield from self.work.first_noise(params, control)
+        shell = shell_at(params.initial_lowpass, inputs.box, inputs.voxel_size)
+        if not params.first_iteration_cc:
+            ratio = power_ratio(inputs, shell, noise)
+            yield from warned(grey_value_warnings(ratio, params.initial_lowpass))
         poses = Poses.of(inputs.table)
         first, second = (
             ParticleModel(
@@ -91,10 +97,7 @@ class Refinement:
             )
             for rows in self.rows
         )
-        course = Course(
-            first_search(params, inputs.voxel_size),
-            shell_at(params.initial_lowpass, inputs.box, inputs.voxel_size),
-        )
+        course = Course(first_search(params, inputs.voxel_size), shell)
         return RefineState(0, course, 0.0, (first, second), poses, np.zeros(inputs.box // 2 + 1))
 
     def iterate(

@@ -11,6 +11,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from napari._qt.dialogs.qt_notification import NapariQtNotification
+from qtpy.QtWidgets import QWidget
 from stage import Stage
 
 from napari_blush.samples import demo_half_maps
@@ -55,7 +57,11 @@ def main(folder: Path, theme: str) -> int:
     widget.maps.measure.click()
     stage.until(lambda: widget.surface is not None)
     viewer.scene.camera.angles = (20.0, 35.0, 120.0)
-    stage.shoot(folder / f"surface-{theme}.png", 9.0)  # napari's notification has gone by then
+    stage.let_pass(1.0)
+    for widget in viewer.window._qt_window.findChildren(QWidget):
+        if isinstance(widget, NapariQtNotification):  # over the scale bar
+            widget.close()
+    stage.shoot(folder / f"surface-{theme}.png", 1.0)
     stage.close()
     return 0
 

@@ -16,6 +16,7 @@ from napari_blush.live.gridding import LARGEST_SHOWN, GridMap
 from napari_blush.live.loading import LoadedMap, load
 from napari_blush.live.map_sets import MapSet, Role, class_of
 from napari_blush.live.run_layers import RunLayers
+from napari_blush.panels.ends import Ends
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,8 +100,9 @@ class LiveLayers(QObject):
         self._scale_bar = ScaleBar(viewer)
         run.looked.connect(self._on_looked)
         # What must end even where Qt deletes this without closing it; nothing of this object is touched then.
-        ends = (self._layers.close, self._background.close)
-        self.destroyed.connect(lambda: [end() for end in ends])
+        self._ends = Ends()
+        self._ends.add((self._background.close, self._layers.close))
+        self.destroyed.connect(self._ends.do_all)
         self._on_looked()
 
     # --- what is asked for ------------------------------------------------------------------------------------
@@ -195,8 +197,7 @@ class LiveLayers(QObject):
         self._pause.stop()
         self._run.looked.disconnect(self._on_looked)
         self._comparison.end()
-        self._layers.close()
-        self._background.close()
+        self._ends.do_all()
         if remove:
             self._layers.remove()
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QApplication, QFrame, QScrollArea, QWidget
 
 from napari_blush.controls import mend_controls
 from napari_blush.panels.cards import style_sheet
+from napari_blush.panels.ends import Ends
 from napari_blush.plots.theme import Palette
 from napari_blush.qt_references import hold_constants
 
@@ -38,7 +39,7 @@ class Dock(QWidget):
         super().__init__()
         self._viewer = viewer
         self._was_docked = False
-        self._ends = _Ends()
+        self._ends = Ends()
         self.setMinimumWidth(least_width)
         self.setAcceptDrops(True)
         application = QApplication.instance()
@@ -117,32 +118,3 @@ def scrolled(content: QWidget) -> QScrollArea:
     area.setFrameShape(QFrame.Shape.NoFrame)
     area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
     return area
-
-
-class _Ends:
-    """What is to be called when a dock ends, once.
-
-    It is kept here until then: Python's garbage collector empties functions that only the dock holds before the
-    dock itself ends, and Qt would call what is left of them.
-    """
-
-    _all: ClassVar[set[_Ends]] = set()
-
-    def __init__(self) -> None:
-        self._calls: list[Callable[[], Any]] = []
-
-    @property
-    def are_left(self) -> bool:
-        """Whether there is anything to be called."""
-        return bool(self._calls)
-
-    def add(self, calls: Iterable[Callable[[], Any]]) -> None:
-        """Call these, too, the last one first."""
-        self._calls.extend(calls)
-        self._all.add(self)
-
-    def do_all(self) -> None:
-        """Call them. Again, nothing happens."""
-        self._all.discard(self)
-        while self._calls:
-            self._calls.pop()()

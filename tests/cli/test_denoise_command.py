@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -239,18 +240,18 @@ def test_errors_are_one_sentence_without_a_traceback(files):
 
 
 def test_ctrl_c_stops_within_a_batch_and_leaves_nothing(files):
-    """35 blocks take long enough to be interrupted at the first."""
+    """Some 30 blocks take long enough to be interrupted at the first."""
     write(files / "large.mrc", random_map(100))
     before = sorted(path.name for path in files.iterdir())
     process = start(files, "large.mrc", "-o", "d.mrc", "--precision", "float32")
     assert process.stderr is not None
     for line in process.stderr:
-        if line.startswith("denoising: 0 of 35 blocks"):
+        if line.startswith("denoising: 0 of "):
             process.send_signal(signal.SIGINT)
             break
     _, err = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "blush: stopping; press Ctrl-C again to stop at once" in err
-    assert "35 of 35" not in err
+    assert not re.search(r"denoising: (\d+) of \1 blocks", err)
     assert "Traceback" not in err
     assert sorted(path.name for path in files.iterdir()) == before

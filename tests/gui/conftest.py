@@ -3,16 +3,55 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from blushcore.volumes import MapHeader, Volume
 
+if TYPE_CHECKING:
+    from other_binding import OtherBinding
+
 os.environ["NAPARI_CONFIG"] = ""  # what tests choose is not saved among the settings of who runs them
+
+
+_OTHER = pytest.StashKey["OtherBinding"]()
+_BOTH = "test_both_bindings.py"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin the run with the other Qt binding beside this one, which waits for it at its end."""
+    waiting = [item for item in items if item.path.name == _BOTH]
+    if not waiting:
+        return
+    items[:] = [item for item in items if item.path.name != _BOTH] + waiting
+    if config.option.collectonly or all(any(item.iter_markers("skip")) for item in waiting):
+        return
+    if os.environ.get("BLUSH_ONE_BINDING") == "1":
+        return
+    from other_binding import OtherBinding, binding_not_used, is_installed
+
+    name = binding_not_used()
+    if is_installed(name):
+        config.stash[_OTHER] = OtherBinding(name, Path(tempfile.mkdtemp(prefix="blush-other-binding-")))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Leave no run behind."""
+    other = config.stash.get(_OTHER, None)
+    if other is not None:
+        other.remove()
+
+
+@pytest.fixture
+def other_binding(pytestconfig: pytest.Config) -> OtherBinding | None:
+    """The run with the other Qt binding; None if that is not installed."""
+    return pytestconfig.stash.get(_OTHER, None)
 
 
 @pytest.fixture

@@ -77,6 +77,12 @@ class FscPlot(Chart):
             axisItems={"left": LeftAxis(), "bottom": frequency_axis(), "top": ResolutionAxis()}
         )
         quiet_plot(self._plot, self.graphics)
+        # Made once: a line and its label hold each other, and where both are thrown away with every drawing, Qt
+        # may move the label after Python's garbage collector has emptied it.
+        self._line = pg.InfiniteLine(
+            angle=0, label="{value:g}", labelOpts={"position": 0.03, "anchors": [(0, 1), (0, 1)]}
+        )
+        self._plot.addItem(self._line, ignoreBounds=True)
         self._plot.showAxis("top")
         self._plot.showAxis("right")
         self._plot.getAxis("right").setStyle(showValues=False, tickLength=0)
@@ -189,19 +195,17 @@ class FscPlot(Chart):
         return colours[place % len(colours)]
 
     def _draw(self, palette: Palette) -> None:
-        self._plot.clear()
+        for item in self._plot.items[:]:
+            if item is not self._line:
+                self._plot.removeItem(item)
         self._legend.setText(self._legend_html())
         zero = pg.InfiniteLine(0, angle=0, pen=pg.mkPen(palette.faint, width=1))
         self._plot.addItem(zero, ignoreBounds=True)
+        self._line.setVisible(self._threshold is not None)
         if self._threshold is not None:
-            line = pg.InfiniteLine(
-                self._threshold,
-                angle=0,
-                pen=pg.mkPen(palette.ink, width=1, style=Qt.PenStyle.DotLine),
-                label=f"{self._threshold:g}",
-                labelOpts={"position": 0.03, "anchors": [(0, 1), (0, 1)], "color": palette.ink},
-            )
-            self._plot.addItem(line, ignoreBounds=True)
+            self._line.setPen(pg.mkPen(palette.ink, width=1, style=Qt.PenStyle.DotLine))
+            self._line.label.setColor(palette.ink)
+            self._line.setValue(self._threshold)
         for number, curve in enumerate(self._curves):
             pen = pg.mkPen(self._colour(number, curve), width=curve.width, style=_DASHES[curve.style])
             # Shell 0 is 1 by definition and tells nothing.

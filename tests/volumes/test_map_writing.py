@@ -297,7 +297,7 @@ def test_full_disk(tmp_path):
         old = mrc_bytes(volume().data)
         (disk / "a.mrc").write_bytes(old)
         said = _write_in_another_process(disk / "a.mrc")
-        assert said.startswith("The disk is full: ")
+        assert said.startswith("The disk is full (or your quota is used up): ")
         assert (disk / "a.mrc").read_bytes() == old
         assert [p.name for p in disk.iterdir()] == ["a.mrc"]
     finally:

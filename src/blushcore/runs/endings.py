@@ -10,8 +10,9 @@ import contextlib
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
+from blushcore.disk import is_full_disk
 from blushcore.protocol import BlushError, Event, Failed, Finished, Started, Stopped
-from blushcore.runs.files import is_full_disk
+from blushcore.runs.files import MAKE_ROOM
 
 
 def see_to_the_end(
@@ -85,10 +86,7 @@ def _told(error: Exception, where: Path) -> BlushError | None:
     if isinstance(error, BlushError):
         return error
     if is_full_disk(error):
-        return BlushError(
-            f"The disk of {where} is full, or your quota is used up.",
-            "Free some space and start it again, a run with blush resume; nothing that was complete is lost.",
-        )
+        return BlushError(f"The disk of {where} is full, or your quota is used up.", MAKE_ROOM)
     if isinstance(error, MemoryError):
         return BlushError(
             "This machine has too little free memory for the job.", "Close other programs or use a larger one."

@@ -8,18 +8,20 @@ network disks) and no notification services are relied on.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from blushcore.disk import flush_to_disk, full_disk, is_full_disk
 from blushcore.protocol import BlushError
 
 TEMPORARY_PREFIX = ".blush-tmp-"
 """How the names of files in the making begin; such files of a dead process are rubbish."""
 
-_FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT})
+MAKE_ROOM = "Free some space and start it again, a run with blush resume; nothing that was complete is lost."
+"""What to do where a disk became full."""
+
 _PROBE_BYTES = 1 << 20
 
 
@@ -76,7 +78,7 @@ def _told_plainly(path: Path, temporary: Path) -> Iterator[None]:
         # NumPy and libraries not written in Python say in their own way that the disk is full.
         by_the_system = isinstance(error, OSError) and error.errno is not None
         if is_full_disk(error) or (not by_the_system and _has_no_room(path.parent)):
-            raise _full_disk(path) from error
+            raise full_disk(path, MAKE_ROOM) from error
         if isinstance(error, OSError):
             raise plain_error(error, path) from error
         if isinstance(error, BlushError):  # the writer knows the temporary name only
@@ -128,26 +130,6 @@ def create_whole(path: Path, content: bytes) -> bool:
             temporary.unlink(missing_ok=True)
 
 
-def flush_to_disk(path: Path) -> None:
-    """Hand what was written to `path`, a file or a folder, to the disk.
-
-    A folder that cannot be flushed (Windows, some network disks) is left to the system; a file's failure, which
-    is how a network disk reports that it is full, is raised.
-    """
-    is_folder = path.is_dir()
-    if is_folder and os.name == "nt":
-        return
-    # Windows wants write access for fsync.
-    descriptor = os.open(path, os.O_RDONLY if is_folder else os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    except OSError:
-        if not is_folder:
-            raise
-    finally:
-        os.close(descriptor)
-
-
 def remove_leftovers(folder: Path, *, spare: Path | None = None) -> None:
     """Remove unfinished files of dead processes below `folder`, except those in the folder `spare`."""
     for path in list(_leftovers(folder)):
@@ -159,26 +141,10 @@ def remove_leftovers(folder: Path, *, spare: Path | None = None) -> None:
 def plain_error(error: OSError, path: Path) -> BlushError:
     """Return `error`, met while writing `path`, as a sentence for the user."""
     if is_full_disk(error):
-        return _full_disk(path)
+        return full_disk(path, MAKE_ROOM)
     return BlushError(
         f"{path} could not be written: {error.strerror or error}.",
         "Check that the folder exists, that its disk is there and that you may write to it.",
-    )
-
-
-def is_full_disk(error: BaseException | None) -> bool:
-    """Whether `error`, or what caused it, is a full disk or a used-up quota."""
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in _FULL_DISK:
-            return True
-        error = error.__cause__
-    return False
-
-
-def _full_disk(path: Path) -> BlushError:
-    return BlushError(
-        f"The disk is full (or your quota is used up): {path} could not be written.",
-        "Free some space and start it again, a run with blush resume; nothing that was complete is lost.",
     )
 
 

@@ -13,9 +13,10 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from blushcore.disk import flush_to_disk
 from blushcore.protocol import BlushError, Event, Finished, IterationDone, Parameters, Progress
 from blushcore.runs.checkpoints import Checkpoint, prune_checkpoints, write_checkpoint
-from blushcore.runs.files import flush_to_disk, plain_error, write_whole
+from blushcore.runs.files import plain_error, write_whole
 from blushcore.runs.layout import RunDescription, RunDirectory
 from blushcore.runs.records import Record, encode
 

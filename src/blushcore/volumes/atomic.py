@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from blushcore.disk import flush_to_disk, full_disk, is_full_disk
 from blushcore.protocol import BlushError
 
 
@@ -36,7 +37,7 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(target)
-        _sync_folder(target.parent)
+        flush_to_disk(target.parent)
     except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
@@ -45,25 +46,11 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         raise
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make the rename itself survive a power cut, where the system lets a folder be synced."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):  # some network file systems
-            raise
-    finally:
-        os.close(descriptor)
-
-
 def _why_unwritable(path: Path, error: OSError) -> BlushError:
     kept = "Nothing that existed was changed."
+    if is_full_disk(error):
+        return full_disk(path, f"Make room. {kept}")
     match error.errno:
-        case errno.ENOSPC | errno.EDQUOT:
-            return BlushError(f"The disk is full: {path} could not be written.", f"Make room. {kept}")
         case errno.EFBIG:
             return BlushError(
                 f"{path} could not be written: it would be larger than this user's or file system's limit.",

@@ -145,6 +145,10 @@ def test_a_row_that_is_cut_or_too_long_is_named(tmp_path: Path) -> None:
         (b"\x93NUMPY\x01\x00v\x00{'descr'", "is a cryoSPARC file, not a STAR file"),
         (b"\x1f\x8b\x08\x00", "is compressed"),
         (bytes(range(128, 256)), "holds no data block|cannot be read"),
+        (
+            "data_\n\nloop_\n_rlnImageName\n1@Zürich.mrcs\n".encode("latin1"),
+            "line 5 has letters that are not in UTF-8",
+        ),
     ],
 )
 def test_other_files_are_named(tmp_path: Path, content: bytes, said: str) -> None:

@@ -73,6 +73,7 @@ def read_star(path: str | os.PathLike[str]) -> dict[str, pd.DataFrame]:
         said = str(error).strip().rstrip(".").removeprefix("Error tokenizing data. C error: ")
         raise BlushError(f"{path.name} cannot be read as a STAR file: {said}.", "Is it damaged?") from error
     if not blocks:
+        _refuse_other_encodings(path)
         raise BlushError(f"{path.name} holds no data block of a STAR file.", "Is it the right file?")
     tables = {}
     for name, block in blocks.items():
@@ -113,6 +114,21 @@ def _single(value: object) -> str:
         return str(int(value))
     text = f"{value:.12g}" if isinstance(value, float) else str(value)
     return f'"{text}"' if not text or any(character.isspace() for character in text) else text
+
+
+def _refuse_other_encodings(path: Path) -> None:
+    """Raise a BlushError if it is a STAR file, but not in UTF-8: the parser would take it for an empty one."""
+    lines = path.read_bytes().splitlines()
+    if not any(line.startswith(b"data_") for line in lines):
+        return
+    for number, line in enumerate(lines, 1):
+        try:
+            line.decode()
+        except UnicodeDecodeError as error:
+            raise BlushError(
+                f"{path.name}, line {number} has letters that are not in UTF-8, but in an older encoding.",
+                "Write it again as UTF-8 (iconv -f latin1 -t utf-8 OLD > NEW).",
+            ) from error
 
 
 def _refuse_short_rows(table: pd.DataFrame, path: Path, block: str) -> None:

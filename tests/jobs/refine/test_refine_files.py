@@ -18,6 +18,7 @@ from blushcore.jobs.expectation_maximisation.model import ParticleModel
 from blushcore.jobs.expectation_maximisation.model_star import on_other_shells
 from blushcore.jobs.expectation_maximisation.outputs import history_map, iteration_prefix
 from blushcore.jobs.expectation_maximisation.poses import Changes, Poses
+from blushcore.jobs.expectation_maximisation.resampling import on_other_grid
 from blushcore.jobs.expectation_maximisation.search import Search
 from blushcore.jobs.expectation_maximisation.star_files import InRun, StarFile
 from blushcore.jobs.refine.continuing import state_of
@@ -31,6 +32,7 @@ from blushcore.runs import run_job
 from blushcore.runs.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
 from blushcore.runs.layout import RunDirectory
 from blushcore.shells import PlaneComponents, images_from, transform_images
+from blushcore.volumes import Volume, write_map
 from particle_files import stack_bytes
 from tiny_refinement import BOX, PIXEL_SIZE, write_tiny_set
 
@@ -252,17 +254,22 @@ def test_spectra_of_groups_of_another_box_stand_at_the_references_shells():
     np.testing.assert_allclose(wider[::2], variance)
 
 
-def test_groups_of_other_boxes_are_refined_together(tmp_path):
-    tiny = write_tiny_set(tmp_path, count=40)
+def take_half_as_another_group(tiny):
+    """Make the first 20 images those of a second optics group, of 32 pixels of 3 Å instead of 24 of 4 Å."""
     images = mrcfile.read(tiny.stack)
     plane, finer = PlaneComponents.of(BOX, BOX - 2), PlaneComponents.of(32, BOX - 2)
     resampled = images_from(transform_images(torch.from_numpy(images), plane), finer).numpy()
-    (tmp_path / "finer.mrcs").write_bytes(stack_bytes(resampled, pixel_size=3.0))
+    (tiny.star.parent / "finer.mrcs").write_bytes(stack_bytes(resampled, pixel_size=3.0))
     text = re.sub("(1 opticsGroup1 .*)", r"\1\n2 finer 300 2.7 0.1 3.0 32 2 0", tiny.star.read_text())
     for row in range(1, 21):
         text = re.sub(rf"{row:06d}@particles.mrcs (\S+) 1 ", rf"{row:06d}@finer.mrcs \1 2 ", text)
-    whole = list(refine(tiny.parameters(max_iterations=3), Control(), None))[-1]
     tiny.star.write_text(text)
+
+
+def test_groups_of_other_boxes_are_refined_together(tmp_path):
+    tiny = write_tiny_set(tmp_path, count=40)
+    whole = list(refine(tiny.parameters(max_iterations=3), Control(), None))[-1]
+    take_half_as_another_group(tiny)
     run = tmp_path / "run"
     mixed = list(run_job(JOB, tiny.parameters(max_iterations=3, keep="full"), run))[-1]
     assert mixed.figures["resolution_angstrom"] == pytest.approx(whole.figures["resolution_angstrom"], rel=0.3)
@@ -273,6 +280,17 @@ def test_groups_of_other_boxes_are_refined_together(tmp_path):
     assert [len(variance) for variance in noise] == [BOX // 2 + 1, 17]
     ratio = noise[1][2:10] / noise[0][2:10]
     assert 0.5 < ratio.min() < ratio.max() < 2
+
+
+def test_maps_are_on_the_grid_of_the_group_that_the_reference_is_on(tmp_path):
+    tiny = write_tiny_set(tmp_path, count=40)
+    coarse = list(refine(tiny.parameters(max_iterations=2), Control(), None))[-1]
+    take_half_as_another_group(tiny)
+    reference = on_other_grid(mrcfile.read(tiny.reference), PIXEL_SIZE, 32, 3.0)
+    write_map(tiny.reference, Volume(reference, (3.0,) * 3))
+    fine = list(refine(tiny.parameters(max_iterations=2), Control(), None))[-1]
+    assert (fine.figures["box"], fine.figures["voxel_size_angstrom"]) == (32, 3.0)
+    assert fine.figures["resolution_angstrom"] == pytest.approx(coarse.figures["resolution_angstrom"], rel=0.3)
 
 
 def test_a_group_of_one_image_does_not_outweigh_all_others(tmp_path):

@@ -52,7 +52,8 @@ class Inputs:
     symmetry
         The point group.
     box, voxel_size
-        Of the maps: pixels, Å. Those of the first optics group.
+        Of the maps: pixels, Å. Those of the first optics group that is on the first reference's grid; of the
+        first of all where none is.
     device
         Where it is computed.
     need
@@ -126,12 +127,19 @@ def open_inputs(
     with blaming("particles"):
         table = prepared(read_particles(params.particles, params.root))
         reader = ImageReader(table, keep_bytes=int(host_memory().available * SHARE_FOR_IMAGES))
-        box, voxel_size = int(reader.box[0]), float(table.pixel_size_angstrom[0])
         _check_boxes(params, table, reader)
         _check_offsets(table, reader)
         optics = _optics_groups(table)
     with blaming("reference"), _headers_to_be_mended():
-        maps = np.stack([_on_particles_grid(path, params, box, voxel_size) for path in references])
+        volumes = [_read_reference(path) for path in references]
+        box, voxel_size = _grid_of_maps(volumes[0], table, reader)
+        _check_lowpass(params, box * voxel_size)
+        maps = np.stack(
+            [
+                _on_particles_grid(path, volume, params, box, voxel_size)
+                for path, volume in zip(references, volumes, strict=True)
+            ]
+        )
     mask = None
     if params.mask is not None:
         with blaming("mask"), _headers_to_be_mended():
@@ -163,30 +171,53 @@ def _optics_groups(table: ParticleTable) -> tuple[OpticsGroup, ...]:
     )
 
 
+def _read_reference(path: Path) -> Volume:
+    """Return a reference as it is in its file.
+
+    Raises
+    ------
+    BlushError
+        When it cannot be read, is no cube, or holds nothing to compare with.
+    """
+    volume = read_map(path)
+    if len(set(volume.shape)) > 1:
+        raise BlushError(f"{path} is no cube: {describe_grid(volume)}.", "Pad or crop it first.")
+    if not np.isfinite(volume.data).all() or float(volume.data.std()) == 0:
+        raise BlushError(f"{path} is constant, or has values that are no numbers.", "Give a map.")
+    return volume
+
+
+def _grid_of_maps(reference: Volume, table: ParticleTable, reader: ImageReader) -> tuple[int, float]:
+    """Return box and voxel size (Å) of the maps: those of an optics group, the reference's if there is one.
+
+    Images of other optics groups are compared on their own grids.
+    """
+    grids = [(int(box), float(size)) for box, size in zip(reader.box, table.pixel_size_angstrom, strict=True)]
+    return next((grid for grid in grids if _is_on(reference, *grid)), grids[0])
+
+
+def _is_on(volume: Volume, box: int, voxel_size: float) -> bool:
+    return volume.shape[0] == box and abs(volume.isotropic_voxel_size / voxel_size - 1) <= SAME_PIXEL_SIZE
+
+
 def _on_particles_grid(
-    path: Path, params: SearchParameters, box: int, voxel_size: float
+    path: Path, volume: Volume, params: SearchParameters, box: int, voxel_size: float
 ) -> NDArray[np.float32]:
     """Return a reference on the particles' grid, low-passed, as the first iteration takes it.
 
     Raises
     ------
     BlushError
-        When it cannot be read, is no cube, or has another box or pixel size and may not be resampled.
+        When it has another box or pixel size and may not be resampled.
     """
-    volume = read_map(path)
-    if len(set(volume.shape)) > 1:
-        raise BlushError(f"{path} is no cube: {describe_grid(volume)}.", "Pad or crop it first.")
-    size = volume.isotropic_voxel_size
-    if not np.isfinite(volume.data).all() or float(volume.data.std()) == 0:
-        raise BlushError(f"{path} is constant, or has values that are no numbers.", "Give a map.")
-    data, other_size = volume.data, abs(size / voxel_size - 1) > SAME_PIXEL_SIZE
-    if other_size or volume.shape[0] != box:
+    data = volume.data
+    if not _is_on(volume, box, voxel_size):
         if not params.resample_reference:
             raise BlushError(
                 f"{path} has {describe_grid(volume)}, the particles have {box} pixels of {voxel_size:.5g} Å.",
                 "Give --resample-reference to bring it onto their grid, or mend its header if that is wrong.",
             )
-        data = on_other_grid(data, size, box, voxel_size)
+        data = on_other_grid(data, volume.isotropic_voxel_size, box, voxel_size)
     shell = shell_at(params.initial_lowpass, box, voxel_size)
     return lowpass_at_shell(torch.from_numpy(np.ascontiguousarray(data)), shell).numpy()
 
@@ -221,13 +252,22 @@ def _check_boxes(params: SearchParameters, table: ParticleTable, reader: ImageRe
                     f"{size:.4g} Å a pixel can show.",
                     f"Give --initial-lowpass of {math.ceil(2 * size)} Å or more; 40 to 60 Å is usual.",
                 )
-    extent = float(reader.box[0] * table.pixel_size_angstrom[0])
-    if shell_at(params.initial_lowpass, 1, extent) < 1:
+
+
+def _check_lowpass(params: SearchParameters, extent_angstrom: float) -> None:
+    """Refuse a low-pass that leaves nothing of references in a box of so many Å.
+
+    Raises
+    ------
+    BlushError
+        It blames the low-pass.
+    """
+    if shell_at(params.initial_lowpass, 1, extent_angstrom) < 1:
         with blaming("initial_lowpass"):
             raise BlushError(
                 f"An initial low-pass of {params.initial_lowpass:g} Å leaves nothing of a reference in a box "
-                f"of {extent:.0f} Å.",
-                f"Give --initial-lowpass of {extent / 2:.0f} Å or less; 40 to 60 Å is usual.",
+                f"of {extent_angstrom:.0f} Å.",
+                f"Give --initial-lowpass of {extent_angstrom / 2:.0f} Å or less; 40 to 60 Å is usual.",
             )
 
 

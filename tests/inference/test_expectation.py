@@ -160,7 +160,9 @@ def test_the_coarse_size_leaves_out_what_lies_beyond():
     assert small.significant.sum() > large.significant.sum()
 
 
-@pytest.mark.parametrize("memory", [MemoryPlan(slices=1 << 17, products=1 << 15), MemoryPlan(slices=1 << 20)])
+@pytest.mark.parametrize(
+    "memory", [MemoryPlan(slices=1 << 17, products=1 << 15, tables=1 << 15), MemoryPlan(slices=1 << 20)]
+)
 def test_memory_does_not_change_the_result(memory):
     problem = make_problem(noise=4.0)
     sums, results = run(problem, sampling())

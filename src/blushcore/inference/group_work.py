@@ -129,7 +129,7 @@ class GroupWork:
         results.significant[at] = pairs.counts()
         log_offset = self._log_offset(shifts, self.fine_offsets)
         first = 0
-        for last in _fine_parts(pairs, self.memory.products):
+        for last in _fine_parts(pairs, self.memory.tables):
             here = slice(first, last)
             own = pairs.part(first, last)
             poses = PosesToCompare.children(own)

@@ -18,11 +18,15 @@ class MemoryPlan:
     slices
         For slices of the reference.
     products
-        For the products of a tile of images with all of them, and for the tables of fine weights.
+        For the products of a tile of images with all of them.
+    tables
+        For the fine weights of images that share slices. Where nothing is sure yet, an image's table takes a
+        dozen megabytes or more, of all classes together, and slices are made for as few images as fit.
     """
 
     slices: int = 512 << 20
     products: int = 192 << 20
+    tables: int = 512 << 20
 
 
 USUAL_MEMORY = MemoryPlan()

@@ -117,9 +117,9 @@ def search_bytes(box: int, images: int, device: torch.device, *, is_global: bool
     kind = "global" if is_global else "local"
     view = round(math.pi * box**2)  # bytes of the components of a slice up to Nyquist
     slices = min(plan.slices // 2, tile * _VIEWS_AN_IMAGE[kind] * view)
-    products = min(plan.products, tile * _TABLE_BYTES_AN_IMAGE[kind])
-    tables = 2 if device.type == "cpu" else _ON_DEVICE  # of weights: all, and those that count
-    return tile * _BYTES_A_PIXEL * box**2 + slices + tables * products
+    tables = tile * _TABLE_BYTES_AN_IMAGE[kind]
+    products = (1 if device.type == "cpu" else _ON_DEVICE) * min(plan.products, tables)
+    return tile * _BYTES_A_PIXEL * box**2 + slices + products + min(plan.tables, tables)
 
 
 def dense_bytes(params: SearchParameters, box: int, voxel_size: float, order: int, references: int) -> int:

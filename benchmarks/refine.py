@@ -43,6 +43,8 @@ DESCRIPTIONS = Path(__file__).with_name("refine_sets.toml")
 RANKS = 3
 BUSY = 0.5
 """Load average above which a time is not to be trusted."""
+SCATTER = 0.0005
+"""Of the mean FSC to the truth, between seeds of one refinement: less is no difference."""
 LOOK_SECONDS = 0.5
 """Between looks at the memory of what runs."""
 
@@ -406,7 +408,7 @@ def judge(
     their_seconds = peer.seconds or peer.seconds_at_least
     if ours.seconds and their_seconds:
         ratio, at_least = their_seconds / ours.seconds, "" if peer.seconds else "at least "
-        as_good = theirs is None or mine.truth_mean >= theirs.truth_mean
+        as_good = theirs is None or mine.truth_mean >= theirs.truth_mean - SCATTER
         note = "" if as_good else f", but truth mean {mine.truth_mean} against {theirs.truth_mean}"  # type: ignore[union-attr]
         enough: bool | None = ratio >= 10 and as_good
         if mark or (peer.seconds is None and not enough):

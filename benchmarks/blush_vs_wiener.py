@@ -13,7 +13,7 @@ The cases (``blush_cases.toml``) are sets with known truth, one for each seed. B
 reference, diameter, sampling and seed. All figures are of the final *undenoised* half-maps inside one mask,
 made of the truth, which is turned into the frame that the run's poses ended in (``blush_scores.py``). Sets and
 results are kept in ``--work``, results with command line, machine and date; what is there is not run again
-unless ``--again`` is given. Stop it and go on at will.
+unless ``--again`` is given. Stop it and go on at will: a refinement that was interrupted goes on too.
 """
 
 from __future__ import annotations

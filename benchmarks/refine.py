@@ -12,8 +12,8 @@ The sets (``refine_sets.toml``) are made with RELION's ``relion_project`` by a s
 (``--threads``); the quicker of the two counts. Give both programs the machine for themselves.
 
 Sets and results are kept in ``--work``, results with command line, machine and date; what is there is not run
-again unless ``--again`` is given. Stop it and go on at will. Where this machine has no RELION run, figures
-measured elsewhere stand in and are marked with ``*``.
+again unless ``--again`` is given. Stop it and go on at will: a refinement that was interrupted goes on too.
+Where this machine has no RELION run, figures measured elsewhere stand in and are marked with ``*``.
 """
 
 from __future__ import annotations
@@ -29,13 +29,14 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psutil
+from refine_parts import Parts, command_to_go_on, forget
 from refine_scores import Scores, score_run
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -97,6 +98,8 @@ class Outcome:
     load_before: float
     date: str
     revision: str
+    parts: int = 1
+    """More than 1: it was interrupted and went on, and its time is that of all parts."""
 
     @property
     def is_done(self) -> bool:
@@ -227,16 +230,24 @@ def run_once(
     if kept is not None and kept.command == line and not args.again:
         return
     where = args.work / folder
-    shutil.rmtree(where, ignore_errors=True)
     where.parent.mkdir(exist_ok=True)
-    if program != "blush":
-        where.mkdir()
+    before = Parts.of(where, line)
+    going_on = None if args.again else command_to_go_on(command, folder, where) if before.count else None
+    if going_on is None:
+        before = Parts(line)
+        shutil.rmtree(where, ignore_errors=True)
+        if program != "blush":
+            where.mkdir()
     load = os.getloadavg()[0]
     if load > BUSY:
         print(f"The machine is busy (load {load:.1f}): the time will not be its best.", file=sys.stderr)
-    print(f"{key}: {line}", flush=True)
-    with (args.work / "runs" / f"{folder.name}.log").open("wb") as log:
-        seconds, peak, code = timed(command, args.work, log, limit)
+    print(f"{key}: {shlex.join(going_on or command)}", flush=True)
+    parts = replace(before, count=before.count + 1)
+    with (args.work / "runs" / f"{folder.name}.log").open("ab" if going_on else "wb") as log:
+        seconds, peak, code = timed(
+            going_on or command, args.work, log, limit, lambda now: parts.keep(where, now)
+        )
+    seconds += before.seconds
     stopped = code is None
     if code not in (0, None):
         raise SystemExit(f"{program} failed ({code}); its words are in {log.name}.")
@@ -252,13 +263,20 @@ def run_once(
         load_before=round(load, 2),
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         revision=revision(),
+        parts=parts.count,
     )
     keep_result(store, key, outcome)
+    forget(where)
     print(f"{key}: {describe(outcome)}", flush=True)
 
 
-def timed(command: list[str], folder: Path, log: Any, limit: float | None) -> tuple[float, float, int | None]:
-    """Return seconds, resident megabytes of the largest process at its peak, exit code (None: stopped)."""
+def timed(
+    command: list[str], folder: Path, log: Any, limit: float | None, tell: Callable[[float], object]
+) -> tuple[float, float, int | None]:
+    """Return seconds, resident megabytes of the largest process at its peak, exit code (None: stopped).
+
+    The seconds so far are told all the while.
+    """
     started = time.monotonic()
     process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
     peak, stopped = 0.0, False
@@ -268,6 +286,7 @@ def timed(command: list[str], folder: Path, log: Any, limit: float | None) -> tu
             code = process.wait(timeout=LOOK_SECONDS)
             break
         except subprocess.TimeoutExpired:
+            tell(time.monotonic() - started)
             if limit is not None and not stopped and time.monotonic() - started > limit:
                 stopped = True
                 process.terminate()
@@ -411,7 +430,7 @@ def judge(
         as_good = theirs is None or mine.truth_mean >= theirs.truth_mean - SCATTER
         note = "" if as_good else f", but truth mean {mine.truth_mean} against {theirs.truth_mean}"  # type: ignore[union-attr]
         enough: bool | None = ratio >= 10 and as_good
-        if mark or (peer.seconds is None and not enough):
+        if mark or ours.parts > 1 or peer.parts > 1 or (peer.seconds is None and not enough):
             enough = None
         rows.append((f"{name}: 10 × faster with as good a map{mark}", f"{at_least}{ratio:.1f} ×{note}", enough))
     return rows
@@ -419,6 +438,8 @@ def judge(
 
 def describe(outcome: Outcome, between: str = ", ") -> str:
     seconds = f"{outcome.seconds:.0f} s" if outcome.seconds else f"over {outcome.seconds_at_least:.0f} s"
+    if outcome.parts > 1:
+        seconds += f" in {outcome.parts} parts"
     s = outcome.scores
     figures = (
         [f"{s.truth} Å", f"{s.truth_mean}", f"{s.half} Å", f"{s.angle}°", f"{s.shift} Å"] if s else ["–"] * 5

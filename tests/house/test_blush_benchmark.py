@@ -19,7 +19,7 @@ from scipy.spatial.transform import Rotation
 from blushcore.volumes import Volume, write_map
 
 N, VOXEL = 24, 3.0
-NAMES = ("refine", "refine_scores", "blush_scores", "blush_controls", "blush_vs_wiener")
+NAMES = ("refine", "refine_parts", "refine_scores", "blush_scores", "blush_controls", "blush_vs_wiener")
 
 PRETENDER = """#!{python}
 import json, pathlib, shutil, sys

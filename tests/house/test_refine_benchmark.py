@@ -135,6 +135,42 @@ def test_a_run_over_the_limit_is_stopped_and_gives_a_bound(programs, benchmark_m
     assert "at least" in capsys.readouterr().out
 
 
+def test_an_interrupted_run_goes_on_and_its_parts_are_added_up(programs, benchmark_module, capsys):
+    program = programs.parent / "bin" / "mpirun"
+    text = PRETENDER.format(python=sys.executable, relion_seconds=1.5)
+    crash = 'if "--continue" not in words: raise SystemExit(1)\nfor name in'
+    program.write_text(text.replace("for name in", crash))
+    words = ["--work", str(programs), "--relion", "tiny", "--threads", "2"]
+    with pytest.raises(SystemExit, match=r"relion_refine_mpi failed \(1\)"):
+        benchmark_module.main(words)
+    benchmark_module.main(words)
+    kept = json.loads((programs / "results.json").read_text())["tiny/relion/3x2"]
+    assert kept["parts"] == 2
+    assert 2.5 < kept["seconds"] < 30
+    out = capsys.readouterr().out
+    assert "relion_refine_mpi --continue runs/relion_tiny_j2/run_it001_optimiser.star --o runs/" in out
+    assert "s in 2 parts" in out
+    assert "not judged   tiny: 10 × faster" in out
+    assert not list((programs / "runs").glob("*.parts.json"))
+
+
+def test_a_run_of_ours_goes_on_only_with_the_same_command(programs, benchmark_module):
+    parts = sys.modules["refine_parts"]
+    run = programs / "runs" / "blush_tiny"
+    run.mkdir(parents=True)
+    command = ["blush", "refine", "x.star", "-o", "runs/blush_tiny"]
+    assert parts.command_to_go_on(command, Path("runs/blush_tiny"), run) is None
+    (run / "params.json").write_text("{}")
+    assert parts.command_to_go_on(command, Path("runs/blush_tiny"), run) == [
+        "blush",
+        "resume",
+        "runs/blush_tiny",
+    ]
+    parts.Parts("blush refine x.star", 1).keep(run, 5.0)
+    assert parts.Parts.of(run, "blush refine x.star").seconds == 5.0
+    assert parts.Parts.of(run, "blush refine y.star").count == 0
+
+
 def test_what_failed_is_no_result(programs, benchmark_module):
     (programs.parent / "bin" / "blush").write_text(f"#!{sys.executable}\nraise SystemExit(3)\n")
     with pytest.raises(SystemExit, match=r"blush failed \(3\)"):

@@ -256,3 +256,22 @@ def test_a_map_of_nothing_is_refused_by_its_name(halves) -> None:
     nothing = HalfSums(halves[0].sums.grid, halves[0].data * 0, halves[0].weight)
     with pytest.raises(BlushError, match="The map of half 1 is constant"):
         BlushPrior(Identity())([dataclasses.replace(halves[0], sums=nothing)])
+
+
+def test_finer_than_the_denoisers_grid_nothing_is_held_against_it() -> None:
+    halves = halves_of(voxel_size=1.0, noise=0.05, diameter_angstrom=20.0)
+    found = BlushPrior(Identity())(halves)[0].safeguards
+    assert found is not None
+    last = last_denoised_shell(BOX, 1.0)
+    assert found.crossed.raw[last + 2 :].min() > 0.5  # the halves agree beyond 3 Å, where denoised maps end
+    assert found.last_shell == last
+    assert abs(found.gain) < 0.02  # a denoiser that does nothing is not blamed for it
+    for curve in (found.crossed.cross, found.transfer.signal, found.transfer.noise):
+        assert np.isnan(curve[last + 1 :]).all()
+
+
+def test_a_class_of_nothing_is_refused_by_its_number(halves) -> None:
+    nothing = HalfSums(halves[0].sums.grid, halves[0].data * 0, halves[0].weight)
+    one = dataclasses.replace(halves[0], sums=nothing, fsc=np.zeros(BOX // 2 + 1), half=None)
+    with pytest.raises(BlushError, match="The map of class 1 is constant"):
+        BlushPrior(Identity())([one])

@@ -56,6 +56,10 @@ class CrossValidation:
         """Return the mean of cross − raw over shells 1 to `last_shell`; negative if the denoiser does harm."""
         return float((self.cross - self.raw)[1 : last_shell + 1].mean())
 
+    def up_to(self, last_shell: int) -> CrossValidation:
+        """Return it with nothing to tell (NaN) of denoised halves beyond a shell."""
+        return CrossValidation(self.raw, _up_to(self.cross, last_shell))
+
 
 def cross_validation(raw: Halves, denoised: Halves, mask: Tensor | None = None) -> CrossValidation:
     """Hold each denoised half against the raw other one.
@@ -82,6 +86,10 @@ class Transfer:
 
     signal: Floats
     noise: Floats
+
+    def up_to(self, last_shell: int) -> Transfer:
+        """Return it with nothing to tell (NaN) beyond a shell."""
+        return Transfer(_up_to(self.signal, last_shell), _up_to(self.noise, last_shell))
 
 
 def measured_transfer(raw: Halves, denoised: Halves, mask: Tensor | None = None) -> Transfer:
@@ -135,6 +143,11 @@ def agreement_by_chance(
         denoise(randomise_phases(half, from_shell, seed=(seed, number))) for number, half in enumerate(raw, 1)
     ]
     return fsc(*_masked((chance[0], chance[1]), mask))
+
+
+def _up_to(curve: Floats, last_shell: int) -> Floats:
+    known: Floats = np.where(np.arange(len(curve)) <= last_shell, curve, np.nan)
+    return known
 
 
 def _masked(halves: Halves, mask: Tensor | None) -> Halves:

@@ -186,7 +186,8 @@ def _with_safeguards(
             if denoised[0] is None or denoised[1] is None:
                 continue
             before = references[first].map_before, references[second].map_before
-            measured = safeguards_of((one, other), before, (denoised[0], denoised[1]))
+            last = last_denoised_shell(one.box, one.voxel_size)
+            measured = safeguards_of((one, other), before, (denoised[0], denoised[1]), last)
             for place in (first, second):
                 found[place] = replace(found[place], safeguards=measured)
     return found
@@ -214,6 +215,7 @@ def _agreement_of(pair: dict[int, Reconstruction]) -> Floats:
 
 
 def _name(each: Reconstruction) -> str:
-    unit = "" if each.unit == Unit() else f"{each.unit.kind} {each.unit.number}"
-    half = "" if each.half is None else f"half {each.half}"
-    return ", ".join(part for part in (unit, half) if part) or "both halves"
+    unit = f"{each.unit.kind} {each.unit.number}"
+    if each.half is None:
+        return "both halves" if each.fsc.any() else unit
+    return f"half {each.half}" if each.unit == Unit() else f"{unit}, half {each.half}"

@@ -28,7 +28,8 @@ class Safeguards:
     transfer
         What the denoiser multiplies signal and noise by.
     last_shell
-        The last shell before the raw halves' FSC falls below 0.143; 0 if the first is below.
+        The last shell before the raw halves' FSC falls below 0.143, or up to which the denoiser's maps are
+        used; 0 if the first is below.
     seconds
         What the measurement took.
     """
@@ -48,6 +49,7 @@ def safeguards_of(
     pair: tuple[Reconstruction, Reconstruction],
     before: tuple[Tensor, Tensor],
     denoised: tuple[Tensor, Tensor],
+    last_denoised: int,
 ) -> Safeguards:
     """Hold the denoised halves of one unit against the raw ones.
 
@@ -59,6 +61,9 @@ def safeguards_of(
         Their maps as the denoiser was given them, ``(n, n, n)``.
     denoised
         What it made of them, before they are cut off anywhere.
+    last_denoised
+        The last shell that denoised maps are used up to. Beyond it they hold nothing, be the data as they may:
+        what they are held against the raw halves by is NaN there, and counts for nothing.
 
     Notes
     -----
@@ -70,9 +75,9 @@ def safeguards_of(
     sphere = particle_sphere((n, n, n), (one.voxel_size,) * 3, one.diameter_angstrom, device=before[0].device)
     raw = before[0] * sphere, before[1] * sphere  # as denoised maps have it already
     mask = None if one.mask is None else one.mask.to(sphere.device)
-    crossed = cross_validation(raw, denoised, mask)
-    transfer = measured_transfer(raw, denoised, mask)
-    known = one.current_size // 2
+    crossed = cross_validation(raw, denoised, mask).up_to(last_denoised)
+    transfer = measured_transfer(raw, denoised, mask).up_to(last_denoised)
+    known = min(one.current_size // 2, last_denoised)
     below = np.flatnonzero(crossed.raw[1 : known + 1] < HALF_MAP_THRESHOLD)
     last = int(below[0]) if below.size else known
     return Safeguards(crossed, transfer, last, time.monotonic() - began)

@@ -13,7 +13,8 @@ import torch
 from blushcore.cli import main
 from blushcore.denoiser import Denoised, Denoiser
 from blushcore.shells import fsc
-from blushcore.volumes import Volume, gaussian_lowpass, soft_sphere, write_map
+from blushcore.volumes import MapHeader, Volume, gaussian_lowpass, read_map, soft_sphere, write_map
+from synthetic_models import write_bundle
 
 BOX, SIZE = 32, 1.5
 
@@ -86,3 +87,45 @@ def test_halves_that_agree_everywhere_leave_nothing_to_randomise(tmp_path, monke
         write_map(Path(f"{name}.mrc"), Volume(signal + noise, (SIZE,) * 3))
     assert "none are left to be random" in run(capsys, monkeypatch, 0.0)[1]
     assert json.loads(run(capsys, monkeypatch, 0.0, "--json")[1])["figures"]["made_up"] is None
+
+
+def test_finer_than_the_denoisers_grid_there_is_nothing_to_tell(tmp_path, monkeypatch, capsys):
+    """Halves that agree far beyond 3 Å: shells without a denoised map neither blame nor comfort."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    common = torch.from_numpy(rng.normal(size=(48,) * 3).astype(np.float32))
+    signal = 4 * gaussian_lowpass(common, 0.55, 1.0).numpy()
+    for name in ("one", "two"):
+        noise = 0.2 * rng.normal(size=signal.shape).astype(np.float32)
+        write_map(Path(f"{name}.mrc"), Volume(signal + noise, (1.0,) * 3))
+    found = json.loads(run(capsys, monkeypatch, 0.0, "--json")[1])["figures"]
+    assert (found["box"], found["voxel_size_angstrom"]) == (48, 1.0)
+    assert found["angstrom"][0] is None
+    assert found["angstrom"][-1] == pytest.approx(3.0)
+    assert all(len(curve) == 17 for curve in found["curves"].values())
+    assert found["shell_at_0.143"] <= 16
+    assert abs(found["cross_validation_gain"]) < 0.01
+
+
+def test_the_model_is_told_and_one_that_lies_elsewhere_is_refused_at_once(tmp_path, monkeypatch, capsys):
+    from blushcore.simulation import read_structure
+    from blushcore.simulation.map_model import density_on_grid_of
+
+    monkeypatch.chdir(tmp_path)
+    model = write_bundle(tmp_path / "model.pdb")
+    grid = Volume(np.zeros((BOX,) * 3, np.float32), (2.5,) * 3, MapHeader(origin=(-40.0,) * 3))
+    density = density_on_grid_of(read_structure(model), grid)
+    rng = np.random.default_rng(0)
+    for name in ("one", "two"):
+        noise = density.std() * rng.normal(size=density.shape).astype(np.float32)
+        write_map(Path(f"{name}.mrc"), grid.with_data(density + noise))
+    code, out = run(capsys, monkeypatch, 0.0, "--model", "model.pdb")
+    assert code == 0
+    assert "Weights stand-in, on cpu." in out
+    told = next(line for line in out.splitlines() if "with the model" in line)
+    assert told.count("falls below 0.5 at") + told.count("is above 0.5 up to") == 2
+    for name in ("one", "two"):  # the same, as a program that drops origins would write it
+        write_map(Path(f"{name}.mrc"), Volume(read_map(Path(f"{name}.mrc")).data, (2.5,) * 3))
+    monkeypatch.setattr(Denoiser, "load", lambda *_: pytest.fail("the network was loaded"))
+    assert main(["validate", "one.mrc", "two.mrc", "--model", "model.pdb"]) == 1
+    assert "does not lie within the map" in capsys.readouterr().err

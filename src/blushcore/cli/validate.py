@@ -2,40 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from cyclopts import Parameter, validators
 from numpy.typing import NDArray
 
+from blushcore.cli.denoiser_findings import Findings
 from blushcore.cli.halves import read_halves
 from blushcore.cli.options import VoxelSize
-from blushcore.cli.terminal import failures_as_json, print_json
+from blushcore.cli.terminal import QuietView, View, failures_as_json, make_view, print_json
 from blushcore.volumes import Volume
 
 if TYPE_CHECKING:
     import torch
 
-    from blushcore.denoiser import BlockDenoiser
-
-Floats = NDArray[np.float64]
-
 _LENGTH = Parameter(validator=validators.Number(gt=0, lte=10000))
-_COLUMNS = {
-    "raw": "halves",
-    "cross": "denoised, other raw",
-    "transfer_signal": "signal ×",
-    "transfer_noise": "noise ×",
-    "chance": "random phases",
-    "model_raw": "model, raw",
-    "model_denoised": "model, denoised",
-}
-_ROWS = 20
-_NO_GAIN = -0.01
-_CHANCE = 0.143
 
 
 def validate(
@@ -85,83 +71,14 @@ def validate(
     """
     with failures_as_json(json):
         first, second, window, warnings = read_halves(half1, half2, mask, voxel_size)
-        found = _test(first, second, window, diameter, model, weights, device, seed)
+        for warning in () if json else warnings:
+            print(f"warning: {warning}", file=sys.stderr)
+        with QuietView() if json else make_view() as view:
+            found = _test(first, second, window, diameter, model, weights, device, seed, view)
     if json:
         print_json({"outcome": "done", "figures": found.figures(), "warnings": warnings})
-        return
-    for warning in warnings:
-        print(f"warning: {warning}", file=sys.stderr)
-    found.show()
-
-
-@dataclass(frozen=True, eq=False)
-class _Findings:
-    """All curves, one value a shell, and what to say of them."""
-
-    angstrom: Floats
-    curves: dict[str, Floats]
-    last_shell: int
-    from_shell: int
-    gain: float
-    weights: str
-    masked: bool
-
-    @property
-    def made_up(self) -> float | None:
-        """Mean FSC with random phases, over ten shells, two above where they begin; None if none are left."""
-        beyond = self.curves["chance"][self.from_shell + 2 : self.from_shell + 12]
-        return float(beyond.mean()) if len(beyond) else None
-
-    def sentences(self) -> list[str]:
-        verb = "lower" if self.gain < 0 else "higher"
-        by = f"{abs(self.gain):.3f} {verb}"
-        up_to = f"on average up to {self.angstrom[self.last_shell]:.3g} Å, where the halves agree to 0.143"
-        harm = " It takes signal away or invents." if self.gain < _NO_GAIN else ""
-        sentences = [
-            f"Weights {self.weights}.",
-            f"A denoised half agrees with the raw other one by {by} than the raw halves do, {up_to}.{harm}",
-        ]
-        if not self.masked:
-            sentences.append("No mask was given: taking away noise of the solvent counts as a gain.")
-        start = f"{self.angstrom[self.from_shell]:.3g} Å"
-        if self.made_up is None:
-            sentences.append("The halves agree up to the last shells: none are left to be random.")
-            return sentences
-        made = ""
-        if self.made_up > _CHANCE:
-            made = " That is what it makes up: in refinements, spectral trailing has to cut it off."
-        sentences.append(
-            f"With random phases from {start} on, denoised halves agree beyond it by {self.made_up:.2f}.{made}"
-        )
-        return sentences
-
-    def figures(self) -> dict[str, Any]:
-        curves = {
-            name: [None if np.isnan(value) else float(value) for value in curve]
-            for name, curve in self.curves.items()
-        }
-        return {
-            "weights": self.weights,
-            "shell_at_0.143": self.last_shell,
-            "random_phases_from_shell": self.from_shell,
-            "cross_validation_gain": self.gain,
-            "made_up": self.made_up,
-            "curves": curves,
-        }
-
-    def show(self) -> None:
-        from rich.console import Console
-        from rich.table import Table
-
-        console = Console(highlight=False)
-        for sentence in self.sentences():
-            console.print(sentence, markup=False, soft_wrap=True)
-        table = Table("shell", "Å", *(_COLUMNS[name] for name in self.curves))
-        count = len(self.angstrom) - 1
-        for shell in range(1, count + 1, max(1, -(-count // _ROWS))):
-            values = ("" if np.isnan(curve[shell]) else f"{curve[shell]:.3f}" for curve in self.curves.values())
-            table.add_row(str(shell), f"{self.angstrom[shell]:.2f}", *values)
-        console.print(table)
+    else:
+        found.show()
 
 
 def _test(
@@ -173,11 +90,12 @@ def _test(
     weights: str | None,
     device: str,
     seed: int,
-) -> _Findings:
+    view: View,
+) -> Findings:
     # Only now: torch and the network take seconds, and whoever mistyped a name should not wait for them.
     import torch
 
-    from blushcore.denoiser import Denoiser, denoise_map
+    from blushcore.denoiser import VOXEL_SIZE_ANGSTROM, Denoiser, MapDenoising, denoise_map
     from blushcore.denoiser.validation import (
         Unchanged,
         agreement_by_chance,
@@ -185,43 +103,65 @@ def _test(
         measured_transfer,
     )
     from blushcore.shells import fsc, randomisation_start, resolution, shell_resolutions
+    from blushcore.simulation.map_model import map_model_fsc
+    from blushcore.volumes import grid_of_voxel_size
 
+    drawn = None if model is None else _drawn(model, first)  # one that does not fit is told at once
     denoiser = Denoiser.load(weights, device)
     assert denoiser.info is not None  # `Denoiser.load` always has it
     size, n = first.isotropic_voxel_size, first.shape[0]
+    grid, _ = grid_of_voxel_size(first.shape, first.voxel_size, VOXEL_SIZE_ANGSTROM)
+    shells = min(n, grid[0]) // 2 + 1  # the denoiser's grid holds no more
+    stages = itertools.cycle(
+        ("half-map 1", "half-map 2", "half-map 1, random phases", "half-map 2, random phases")
+    )
 
-    def denoise(volume: torch.Tensor, by: BlockDenoiser = denoiser) -> torch.Tensor:
-        return denoise_map(by, volume, first.voxel_size, diameter=diameter).map
+    def denoise(volume: torch.Tensor) -> torch.Tensor:
+        work, stage = MapDenoising(denoiser, volume, first.voxel_size, diameter=diameter), next(stages)
+        for progress in work.run():
+            view.show(replace(progress, stage=f"denoising {stage}"))
+        return work.result().map
+
+    def unchanged(volume: torch.Tensor) -> torch.Tensor:
+        return denoise_map(Unchanged(), volume, first.voxel_size, diameter=diameter).map
 
     given = torch.from_numpy(first.data), torch.from_numpy(second.data)
-    raw = denoise(given[0], Unchanged()), denoise(given[1], Unchanged())
-    denoised = denoise(given[0]), denoise(given[1])
     inside = None if window is None else torch.from_numpy(window.data)
+    raw = unchanged(given[0]), unchanged(given[1])
+    denoised = denoise(given[0]), denoise(given[1])
     crossed = cross_validation(raw, denoised, inside)
     transfer = measured_transfer(raw, denoised, inside)
-    last = resolution(crossed.raw, n * size).shell
-    start = randomisation_start(fsc(*raw)) or n // 2
+    last = resolution(crossed.raw[:shells], n * size).shell
+    start = randomisation_start(fsc(*raw)[:shells])
     curves = {
         "raw": crossed.raw,
         "cross": crossed.cross,
         "transfer_signal": transfer.signal,
         "transfer_noise": transfer.noise,
-        "chance": agreement_by_chance(denoise, given, start, mask=inside, seed=seed),
     }
-    if model is not None:
-        from blushcore.simulation.map_model import map_model_fsc
-        from blushcore.simulation.structures import read_structure
-
-        atoms = read_structure(model)
-        for name, pair in (("model_raw", raw), ("model_denoised", denoised)):
-            joined = first.with_data(((pair[0] + pair[1]) / 2).numpy())
-            curves[name] = map_model_fsc(joined, atoms, None if window is None else window.data)
-    return _Findings(
-        shell_resolutions(n, size),
-        curves,
+    if start is not None:
+        curves["chance"] = agreement_by_chance(denoise, given, start, mask=inside, seed=seed)
+    if drawn is not None:
+        for name, (one, two) in (("model_raw", raw), ("model_denoised", denoised)):
+            within = None if window is None else window.data
+            curves[name] = map_model_fsc(((one + two) / 2).numpy(), drawn, within)
+    return Findings(
+        shell_resolutions(n, size)[:shells],
+        {name: curve[:shells] for name, curve in curves.items()},
         last,
         start,
-        crossed.gain(last),
+        crossed.gain(last) if last else 0.0,
         denoiser.info.name,
+        str(denoiser.device),
         window is not None,
+        n,
+        size,
     )
+
+
+def _drawn(model: Path, volume: Volume) -> NDArray[np.float32]:
+    """Return an atomic model as a map on the grid of another."""
+    from blushcore.simulation.map_model import density_on_grid_of
+    from blushcore.simulation.structures import read_structure
+
+    return density_on_grid_of(read_structure(model), volume)

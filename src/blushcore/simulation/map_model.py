@@ -38,18 +38,18 @@ def density_on_grid_of(model: gemmi.Model, volume: Volume) -> NDArray[np.float32
 
 
 def map_model_fsc(
-    volume: Volume, model: gemmi.Model, mask: NDArray[np.float32] | None = None
+    data: NDArray[np.float32], drawn: NDArray[np.float32], mask: NDArray[np.float32] | None = None
 ) -> NDArray[np.float64]:
     """Return the FSC of a map and a model fitted into it, float64 ``(n // 2 + 1,)``; 0.5 is its threshold.
 
     Parameters
     ----------
-    volume
-        The map; its origin counts.
-    model
-        Atoms in Å.
+    data
+        The map, ``[z, y, x]``.
+    drawn
+        The model on its grid: `density_on_grid_of`.
     mask
-        Put onto both, on the map's grid.
+        Put onto both.
     """
     window = np.float32(1.0) if mask is None else mask
-    return fsc(volume.data * window, density_on_grid_of(model, volume) * window)
+    return fsc(data * window, drawn * window)

@@ -14,6 +14,7 @@ from blushcore.jobs.classify.job import JOB
 from blushcore.protocol import BlushError
 from blushcore.reports import report_of
 from blushcore.reports.classification import classes_section, drawn_classes, measure_classes
+from blushcore.reports.denoising import denoiser_section
 from blushcore.reports.facts import read_facts
 from blushcore.runs import run_job
 from blushcore.shells import fsc
@@ -27,7 +28,9 @@ def run(tmp_path_factory) -> tuple[Path, Path]:
     """A classification into two classes, and the truth of the first."""
     folder = tmp_path_factory.mktemp("classified")
     mixture = write_tiny_mixture(folder / "set", counts=(36, 18))
-    params = mixture.parameters(particles=mixture.posed, alignment="none", iterations=3)
+    params = mixture.parameters(
+        particles=mixture.posed, alignment="none", iterations=3, highest_resolution=10.0
+    )
     list(run_job(JOB, params, folder / "run"))
     truth = folder / "truth.mrc"
     data = np.ascontiguousarray(mixture.parts[0].truth, np.float32)
@@ -110,3 +113,43 @@ def test_empty_classes_and_many_classes(run):
     assert "5 (empty)" in told.texts
     assert "Curves are of the 5 largest classes; 2 have none." in text
     assert told.texts.count("–") >= 8  # nothing is made up where nothing is known
+
+
+def test_a_mask_is_of_no_use_to_a_classification(run, tmp_path):
+    with pytest.raises(BlushError, match="has no half-maps"):
+        report_of(run[0], mask=tmp_path / "mask.mrc")
+
+
+def test_an_unfinished_classification_is_held_against_the_truth_as_it_stands(run, tmp_path):
+    """The maps of its history are cropped to the resolution in use."""
+    import shutil
+
+    folder, truth = run
+    stopped = tmp_path / "stopped"
+    shutil.copytree(folder, stopped)
+    lines = (stopped / "events.jsonl").read_text().splitlines(keepends=True)
+    last = next(i for i, line in enumerate(lines) if '"iteration": 2,' in line and "iteration_done" in line)
+    (stopped / "events.jsonl").write_text("".join(lines[: last + 1]))
+    small = read_map(stopped / "run_it002_class001.mrc")
+    assert small.shape[0] < read_map(truth).shape[0]
+    found = measure_classes(read_facts(stopped), truth)
+    assert found is not None
+    assert len(found.with_truth[1]) == read_map(truth).shape[0] // 2 + 1
+    assert found.with_truth[1][1:4].min() > 0.7
+    assert "FSC 0.5 with the truth" in checked(report_of(stopped, truth=truth)).texts
+    begun = "".join(lines[: next(i for i, line in enumerate(lines) if "iteration_done" in line)])
+    (stopped / "events.jsonl").write_text(begun)
+    with pytest.raises(BlushError, match="no class maps yet"):
+        report_of(stopped, truth=truth)
+
+
+def test_the_denoiser_of_a_classification_is_named_with_what_it_took(run):
+    from dataclasses import replace
+
+    facts = read_facts(run[0])
+    assert denoiser_section(facts) == ""
+    stages = {"comparing": 3.0, "denoising": 1.0}
+    history = tuple({**figures, "weights": "v<1>", "stage_seconds": stages} for figures in facts.history)
+    told = denoiser_section(replace(facts, history=history))
+    assert "the map of every class went through the denoiser" in told
+    assert "Weights v&lt;1&gt;. It took 25 % of the time." in told

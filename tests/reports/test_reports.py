@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +19,11 @@ from blushcore.particles.star_text import read_star, write_star
 from blushcore.protocol import BlushError
 from blushcore.reports import report_of
 from blushcore.reports.facts import read_facts
-from blushcore.reports.measured import measure_truth
+from blushcore.reports.measured import measure_halves, measure_truth
 from blushcore.reports.pictures import central_slices, png, ramp, scale_bar_length
-from blushcore.reports.sections import duration, figure_words, missing_views
+from blushcore.reports.sections import Measured, missing_views, tiles
 from blushcore.reports.svg import Axes, Line, Tick, chart, round_ticks
+from blushcore.reports.words import duration, figure_words, resolution_words, where
 from blushcore.runs import create_run, run_job
 from blushcore.shells import fsc, resolution
 from blushcore.simulation.run_frame import Frame, in_frame
@@ -114,8 +117,6 @@ def test_the_command_writes_it_and_replaces_nothing(run, tmp_path, capsys, monke
 
 
 def test_a_run_that_was_only_made_and_one_whose_files_are_gone(run, tmp_path):
-    import shutil
-
     made = tmp_path / "made"
     create_run(made, "refine", JOB.parameters(particles=Path("a"), reference=Path("b"), diameter=1.0))
     told = checked(report_of(made))
@@ -184,3 +185,59 @@ def test_figures_in_words():
     assert figure_words("resolution_in_use_angstrom") == "resolution in use (Å)"
     assert figure_words("mean_p_max") == "mean p max"
     assert [duration(s) for s in (None, 12.4, 1760, 8000)] == ["", "12 s", "29 min", "2 h 13 min"]
+
+
+def test_halves_that_agree_nowhere_have_no_resolution_and_not_an_infinite_one(run, tmp_path):
+    folder, truth = run
+    noisy = tmp_path / "noisy"
+    shutil.copytree(folder, noisy)
+    rng = np.random.default_rng(3)
+    for half in (1, 2):
+        data = rng.normal(size=(BOX,) * 3).astype(np.float32)
+        # In shell 1 they are each other's negative.
+        axis = np.cos(2 * np.pi * np.arange(BOX) / BOX).astype(np.float32)
+        data += (-1) ** half * 50 * (axis[:, None, None] + axis[:, None] + axis)
+        write_map(noisy / f"run_half{half}_class001_unfil.mrc", Volume(data, (PIXEL_SIZE,) * 3))
+    page = report_of(noisy, truth=truth)
+    assert "inf" not in " ".join(checked(page).texts).replace("information", "")
+    assert "none" in checked(page).texts
+    assert "0.143 nowhere" in page
+    assert (resolution_words(4.1), where(np.inf)) == ("4.10 Å", "nowhere")
+
+
+def test_a_mask_that_is_gone_is_missed_and_one_of_no_use_is_refused(run, random_weights, tmp_path):
+    import json
+
+    folder, _ = run
+    masked = tmp_path / "masked"
+    shutil.copytree(folder, masked)
+    described = json.loads((masked / "params.json").read_text())
+    described["parameters"]["mask"] = str(tmp_path / "mask.mrc")
+    (masked / "params.json").write_text(json.dumps(described))
+    events = (masked / "events.jsonl").read_text()
+    assert "mask.mrc is not there any more" in report_of(masked)
+    mask = tmp_path / "mask.mrc"
+    write_map(mask, Volume(soft_sphere((BOX,) * 3, 6.0, 3.0).numpy(), (PIXEL_SIZE,) * 3))
+    assert "Inside mask.mrc" in report_of(masked)
+    unfinished = "".join(line for line in events.splitlines(keepends=True) if '"kind": "finished"' not in line)
+    (masked / "events.jsonl").write_text(unfinished)
+    assert "Inside mask.mrc" not in report_of(masked)  # how it stands
+    with pytest.raises(BlushError, match="no final half-maps"):
+        report_of(masked, mask=mask)
+
+
+def test_a_run_without_trailing_says_so_beside_its_resolution(run):
+    folder, _ = run
+    facts = read_facts(folder)
+    rows = tuple(
+        replace(row, value=False) if row.name == "spectral_trailing" else row for row in facts.parameters
+    )
+    measured = Measured(measure_halves(facts, None))
+    assert "no spectral trailing" not in tiles(facts, measured)
+    assert "FSC 0.143, unmasked, no spectral trailing" in tiles(replace(facts, parameters=rows), measured)
+
+
+def test_what_the_denoiser_took_is_in_the_chart_of_the_times(run):
+    told = checked(report_of(run[0]))
+    assert "of it the denoiser" in told.texts
+    assert "denoising (s)" in told.texts

@@ -9,15 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from blushcore.protocol import BlushError
 from blushcore.reports.charts import frequency_axes, over_iterations
 from blushcore.reports.facts import RunFacts
 from blushcore.reports.measured import mask_of_truth
 from blushcore.reports.svg import Axes, Line, Tick, chart
+from blushcore.reports.words import resolution_words
 from blushcore.shells import fsc, resolution
 from blushcore.shells.resolution import MAP_MODEL_THRESHOLD
-from blushcore.volumes import read_map, require_same_grid
+from blushcore.volumes import Volume, fourier_resample, read_map, require_same_grid
 
 MOST_DRAWN = 5
 """Classes with a curve of their own: the page has so many colours."""
@@ -76,6 +79,9 @@ def measure_classes(facts: RunFacts, truth: Path | None) -> ClassesMeasured | No
     shares = facts.newest.get("class_distribution")
     roles = class_roles(facts.files)
     if not shares or len(roles) != len(shares):
+        if truth is not None:
+            problem = f"{facts.directory} has no class maps yet to hold against {truth}."
+            raise BlushError(problem, "Wait for its first iteration.")
         return None
     empty = facts.newest.get("empty_classes") or []
     maps = {
@@ -89,11 +95,21 @@ def measure_classes(facts: RunFacts, truth: Path | None) -> ClassesMeasured | No
     with_truth: dict[int, NDArray[np.float64]] = {}
     if truth is not None:
         wanted = read_map(truth)
-        require_same_grid(facts.files[roles[largest]], first, truth, wanted)
+        whole = {number: _whole(each, facts) for number, each in maps.items()}
+        require_same_grid(facts.files[roles[largest]], whole[largest], truth, wanted)
         mask = mask_of_truth(wanted)
-        with_truth = {number: fsc(each.data * mask, wanted.data * mask) for number, each in maps.items()}
+        with_truth = {number: fsc(each.data * mask, wanted.data * mask) for number, each in whole.items()}
     size = first.shape[0] * first.isotropic_voxel_size
     return ClassesMeasured(largest, others, size, "" if truth is None else truth.name, with_truth)
+
+
+def _whole(volume: Volume, facts: RunFacts) -> Volume:
+    """Return a map of the run's history, which may be cropped to its resolution, on the run's own grid."""
+    box = int(facts.newest["box"])
+    if volume.shape[0] == box:
+        return volume
+    data = fourier_resample(torch.from_numpy(np.asarray(volume.data, np.float32)), (box,) * 3).numpy()
+    return Volume(data, (float(facts.newest["voxel_size_angstrom"]),) * 3)
 
 
 def classes_section(facts: RunFacts, measured: ClassesMeasured | None) -> str:
@@ -136,7 +152,7 @@ def _table(newest: Mapping[str, Any], measured: ClassesMeasured | None) -> str:
         ]
         if measured is not None and measured.with_truth:
             known = number in measured.with_truth
-            row.append(f"{measured.truth_angstrom(number):.2f} Å" if known else "–")
+            row.append(resolution_words(measured.truth_angstrom(number)) if known else "–")
         rows.append("<tr>" + "".join(f"<td>{html.escape(word)}</td>" for word in row) + "</tr>")
     titles = "".join(f"<th>{html.escape(word)}</th>" for word in head)
     return (

@@ -83,18 +83,24 @@ def measure_halves(facts: RunFacts, mask: Path | None) -> HalvesMeasured | None:
     """
     halves = _halves(facts)
     if halves is None:
+        if mask is not None:
+            raise _without_halves(facts, mask)
         return None
     one, two = halves
+    gone: tuple[str, ...] = ()
     given = facts.parameter("mask")
-    if mask is None and given and Path(str(given)).is_file():
+    if mask is None and given:
         mask = Path(str(given))
+        if not mask.is_file():
+            gone = (f"The run's mask {mask} is not there any more: the FSC is without one.",)
+            mask = None
     size = one.isotropic_voxel_size
     if mask is None:
         curves = FscCurves(box=one.shape[0], voxel_size=size, unmasked=fsc(one.data, two.data))
-        return HalvesMeasured(curves, "", ())
+        return HalvesMeasured(curves, "", gone)
     window = read_mask(mask, facts.files["half1_unfil"], one)
     curves = solvent_corrected_fsc(one.data, two.data, window.data, voxel_size=size)
-    return HalvesMeasured(curves, mask.name, tuple(mask_warnings(curves)))
+    return HalvesMeasured(curves, mask.name, (*window.warnings, *mask_warnings(curves)))
 
 
 def measure_truth(facts: RunFacts, truth: Path) -> AgainstTruth:
@@ -110,9 +116,7 @@ def measure_truth(facts: RunFacts, truth: Path) -> AgainstTruth:
     """
     halves = _halves(facts)
     if halves is None:
-        raise BlushError(
-            f"{facts.directory} has no final half-maps to hold against {truth}.", "Wait for the run's end."
-        )
+        raise _without_halves(facts, truth)
     one, two = halves
     wanted = read_map(truth)
     require_same_grid(facts.files["half1_unfil"], one, truth, wanted)
@@ -165,6 +169,17 @@ def measure_views(facts: RunFacts) -> DirectionCounts | None:
         return None
     rot, tilt = (particles[name].to_numpy(dtype="float64") for name in (_ROT, _TILT))
     return DirectionCounts.of(rot, tilt, str(facts.parameter("symmetry") or "C1"))
+
+
+def _without_halves(facts: RunFacts, given: Path) -> BlushError:
+    """Return what to say of a map that was given for final halves which there are not."""
+    if facts.job == "classify":
+        return BlushError(
+            f"A classification has no half-maps, so there is no FSC for {given}.",
+            "Leave it out, or refine a class on its own.",
+        )
+    remedy = "Wait for the run's end." if facts.tone == "open" else "Leave it out, or restore the run's files."
+    return BlushError(f"{facts.directory} has no final half-maps, so there is no FSC for {given}.", remedy)
 
 
 def _halves(facts: RunFacts) -> tuple[Volume, Volume] | None:

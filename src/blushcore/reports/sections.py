@@ -6,23 +6,23 @@ import html
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from blushcore.protocol import BlushError
 from blushcore.reports import charts
 from blushcore.reports.classification import ClassesMeasured, class_roles, classes_section, drawn_classes
+from blushcore.reports.denoising import denoiser_section
 from blushcore.reports.directions import DirectionCounts
 from blushcore.reports.facts import RunFacts
 from blushcore.reports.measured import AgainstTruth, HalvesMeasured
 from blushcore.reports.pictures import Row, slice_figure, views_figure
+from blushcore.reports.words import duration, figure_words, resolution_words, value_words, where
 from blushcore.volumes import read_map
 
 _MISSING_VIEWS = 0.2
 """Share of directions without views from which on it is warned."""
 _HARM = -0.01
-_UNITS = {"_angstrom": "Å", "_deg": "°", "_px": "px"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,8 +43,11 @@ def tiles(facts: RunFacts, measured: Measured) -> str:
         curves = measured.halves.curves
         resolution = curves.resolution()
         what = "FSC 0.143, unmasked" if curves.corrected is None else "FSC 0.143, mask-corrected"
+        if _is_without_trailing(facts):
+            what += ", no spectral trailing"
         nyquist = " (Nyquist)" if resolution.reaches_nyquist else ""
-        found.append((f"{resolution.interpolated_angstrom:.2f} Å", "resolution" + nyquist, what))
+        reached = resolution_words(resolution.interpolated_angstrom)
+        found.append((reached, "resolution" + nyquist, what))
     elif newest.get("resolution_angstrom"):
         what = "of the best class, estimated" if _has_classes(facts) else "FSC 0.143, unmasked"
         found.append((f"{newest['resolution_angstrom']:.2f} Å", "resolution", what))
@@ -52,7 +55,8 @@ def tiles(facts: RunFacts, measured: Measured) -> str:
         shares = facts.newest["class_distribution"]
         found.append((str(len(shares)), "classes", f"the largest has {100 * max(shares):.0f} %"))
     if measured.truth is not None:
-        found.append((f"{measured.truth.angstrom:.2f} Å", "against the truth", "FSC 0.5, in its mask"))
+        reached = resolution_words(measured.truth.angstrom)
+        found.append((reached, "against the truth", "FSC 0.5, in its mask"))
     if facts.history:
         found.append((str(facts.newest["iteration"]), "iterations", duration(newest.get("seconds_in_all"))))
     if measured.views is not None:
@@ -74,7 +78,7 @@ def warnings(facts: RunFacts, measured: Measured) -> str:
         told.insert(0, facts.problem)
     if facts.tone == "open":
         told.insert(0, f"{facts.standing}: figures and maps are those of the newest iteration.")
-    if facts.parameter("prior") == "blush" and facts.parameter("spectral_trailing") is False:
+    if _is_without_trailing(facts):
         told.append("Spectral trailing was off: the resolution may be told too good.")
     gains = [figures["denoiser_gain"] for figures in facts.history if figures.get("denoiser_gain") is not None]
     if gains and gains[-1] < _HARM:
@@ -115,9 +119,9 @@ def resolution(facts: RunFacts, measured: Measured) -> str:
         parts.append(charts.truth_chart(truth.with_truth, truth.between, truth.size_angstrom))
         parts.append(
             f'<p class="caption">The mean of the final undenoised halves against {_e(truth.name)}, from which '
-            f"the images were simulated, in a soft mask made of it: 0.5 at {truth.angstrom:.2f} Å, mean "
-            f"{truth.mean:.3f} over all shells. In the same mask the halves agree to 0.143 at "
-            f"{truth.half_angstrom:.2f} Å.{_poses(truth)}</p>"
+            f"the images were simulated, in a soft mask made of it: 0.5 {where(truth.angstrom)}, mean "
+            f"{truth.mean:.3f} over all shells. In the same mask the halves agree to 0.143 "
+            f"{where(truth.half_angstrom)}.{_poses(truth)}</p>"
         )
     return _section("Resolution", *parts)
 
@@ -218,32 +222,16 @@ def course(facts: RunFacts) -> str:
             is_log=True,
         ),
         charts.over_iterations(history, (("mean_p_max", "mean Pmax"),), "mean Pmax"),
-        charts.over_iterations(history, (("seconds", "iteration"),), "time (s)"),
+        charts.over_iterations(
+            history, (("seconds", "iteration"), ("denoising_seconds", "of it the denoiser")), "time (s)"
+        ),
     ]
     return _section("Course", f'<div class="pair">{"".join(drawn)}</div>')
 
 
 def denoiser(facts: RunFacts) -> str:
-    """Return what the denoiser did to the halves."""
-    known = [figures for figures in facts.history if figures.get("denoiser_cross_fsc")]
-    if not known:
-        return ""
-    last = known[-1]
-    gain = charts.over_iterations(known, (("denoiser_gain", "gain"),), "gain in cross-validation")
-    cut = last.get("cutoff_angstrom")
-    trailing = f"Denoised maps are cut off at {cut:.2f} Å." if cut else "Denoised maps are not cut off."
-    seconds = sum(figures.get("stage_seconds", {}).get("denoising", 0.0) for figures in facts.history)
-    total = sum(sum(figures.get("stage_seconds", {}).values()) for figures in facts.history)
-    share = f" It took {100 * seconds / total:.0f} % of the time." if total else ""
-    return _section(
-        "Denoiser",
-        charts.denoiser_chart(last),
-        f'<p class="caption">Does it keep to the data? Iteration {last["iteration"]}, weights '
-        f"{_e(str(last.get('weights', '')))}. Each denoised half against the raw <i>other</i> one: above the "
-        "dashed curve noise was taken away, below it signal was lost or detail made up "
-        f"(gain {last['denoiser_gain']:+.3f}). {trailing}{share} None of these is a resolution.</p>",
-        f'<div class="pair">{gain}</div>',
-    )
+    """Return what the denoiser did to the maps."""
+    return _section("Denoiser", denoiser_section(facts))
 
 
 def parameters(facts: RunFacts) -> str:
@@ -286,33 +274,6 @@ def missing_views(counts: DirectionCounts) -> float:
     return float((counts.counts + counts.counts[opposite] == 0).mean())
 
 
-def value_words(value: Any) -> str:
-    """Return a value as people write it."""
-    if value is None:
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:.5g}" if isinstance(value, float) else str(value)
-
-
-def figure_words(name: str) -> str:
-    """Return the name of a figure as people write it, with its unit."""
-    for ending, unit in _UNITS.items():
-        if name.endswith(ending):
-            return f"{name.removesuffix(ending).replace('_', ' ')} ({unit})"
-    return name.replace("_", " ")
-
-
-def duration(seconds: float | None) -> str:
-    """Return a time in words."""
-    if seconds is None:
-        return ""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
-
-
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a table of plain words."""
     first = "".join(f"<th>{_e(word)}</th>" for word in head)
@@ -336,6 +297,10 @@ def _rows(files: Mapping[str, Path], *wanted: tuple[str, str]) -> list[Row]:
 
 def _has_classes(facts: RunFacts) -> bool:
     return bool(facts.newest.get("class_distribution"))
+
+
+def _is_without_trailing(facts: RunFacts) -> bool:
+    return facts.parameter("prior") == "blush" and facts.parameter("spectral_trailing") is False
 
 
 def _compared(facts: RunFacts) -> tuple[str, str]:

@@ -204,6 +204,16 @@ def test_an_empty_class_is_told_of_and_gets_a_new_start_when_asked(mixture, tmp_
     assert done.figures["reseeded_classes"] == []
     again = events_of(params.replace(reseed_empty=True, iterations=12))
     assert of(IterationDone, again)[1].figures["reseeded_classes"] == [2]
+    first = of(IterationDone, again)[1]
+    (written,) = (artefact for artefact in first.artefacts if artefact.role == "class002")
+    drawn = first.state.arrays["references"][1]
+    assert fsc(written.volume.data, drawn)[1:4].min() > 0.99  # the map that class 2 goes on with
+    with_it = [
+        message.text for message in of(Message, events_of(params.replace(reseed_empty=True, iterations=1)))
+    ]
+    assert (
+        "Class 2 has no particles left. Fewer classes may do." in with_it
+    )  # asked for, but it is the last time
     figures = again[-1].figures
     assert min(figures["class_particles"]) > 5
 
@@ -227,6 +237,34 @@ def test_the_denoiser_acts_on_every_class_and_the_last_time_too(mixture, random_
         before = artefacts[f"{role}_before_prior"].volume.data
         assert not np.array_equal(artefacts[role].volume.data, before)
     assert last.figures["stage_seconds"]["denoising"] > 0
+
+
+def test_references_of_other_grey_values_are_named_each(mixture, tmp_path):
+    from blushcore.volumes import Volume, read_map, write_map
+
+    strong = tmp_path / "strong.mrc"
+    true = read_map(mixture.parts[1].reference)
+    write_map(strong, Volume(1000 * true.data, true.voxel_size))
+
+    def told(**changes) -> list[str]:
+        posed = {"particles": mixture.posed, "alignment": "none", "iterations": 1}
+        events = events_of(mixture.parameters(**posed, **changes))
+        return [event.text for event in of(Message, events) if "grey values" in event.text]
+
+    assert told() == []
+    (one,) = told(reference=(mixture.parts[0].reference, strong))
+    assert "projections of strong.mrc are about" in one
+    assert "times stronger" in one
+    (one,) = told(reference=(strong,), classes=3)
+    assert "projections of the reference" in one
+    assert told(reference=(strong,), classes=3, first_iteration_cc=True) == []
+
+
+def test_as_many_classes_as_particles_leave_none_empty(mixture):
+    params = mixture.parameters(reference=(mixture.parts[0].reference,), classes=70, iterations=1)
+    (done,) = of(IterationDone, events_of(params))[1:]
+    assert done.figures["class_particles"] == [1] * 70
+    assert done.figures["empty_classes"] == []
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from blushcore.jobs.classify.parameters import ClassifyParameters
+from blushcore.jobs.classify.preflight import predicted_disk_bytes as disk_of_classification
 from blushcore.jobs.expectation_maximisation.disk_need import check_disk
 from blushcore.jobs.expectation_maximisation.resampling import on_other_grid
 from blushcore.jobs.refine.job import refine
@@ -233,3 +234,26 @@ def test_every_parameter_says_what_it_is(model):
 def test_a_device_that_is_not_there_is_refused(tiny):
     with pytest.raises((BlushError, UsageError)):
         check_inputs(tiny.parameters(device="cuda:9"))
+
+
+def test_pixels_that_the_denoiser_does_not_take_are_refused_before_there_is_a_map(tiny, monkeypatch):
+    from blushcore.jobs.expectation_maximisation import inputs
+
+    monkeypatch.setattr(inputs, "VOXEL_SIZE_RANGE", (0.3, PIXEL_SIZE - 1))
+    check_inputs(tiny.parameters())
+    with pytest.raises(BlushError, match=r"takes maps of 0\.3 to 3 Å a voxel.* 4 Å a pixel\. .*--prior wiener"):
+        check_inputs(tiny.parameters(prior="blush"))
+
+
+def test_the_maps_that_the_denoiser_was_given_take_room_too():
+    params = RefineParameters(particles="p.star", reference="r.mrc", diameter=100)
+    classes = ClassifyParameters(particles="p.star", reference=("r.mrc",), classes=4, diameter=100)
+    assert params.prior == classes.prior == "blush"
+    one = 4 * 256**3
+    for given, of_run, count in (
+        (params, predicted_disk_bytes, 2),
+        (classes, disk_of_classification, 4),
+    ):
+        ours = of_run(given, 1000, 256)
+        filtered = of_run(given.replace(prior="wiener"), 1000, 256)
+        assert ours - filtered >= 25 * count * one // 8

@@ -63,6 +63,7 @@ def test_an_iteration_tells_where_it_was_cut_off_and_what_denoising_took(run):
         assert (figures["prior"], figures["weights"], figures["spectral_trailing"]) == ("blush", "random", True)
         stages = figures["stage_seconds"]
         assert stages["denoising"] > 0
+        assert figures["denoising_seconds"] == stages["denoising"]
         assert sum(stages.values()) == pytest.approx(figures["seconds"], abs=0.05)
 
 
@@ -139,3 +140,5 @@ def test_a_run_without_trailing_is_marked(tiny, random_weights, tmp_path):
     assert optimiser["blushPrior"] == "blush"
     assert "Without spectral trailing" in (tmp_path / "run" / "events.jsonl").read_text()
     assert of(Finished, events)[0].figures["spectral_trailing"] is False
+    for name in ("run_it001_half1_model.star", "run_model.star"):
+        assert starfile.read(tmp_path / "run" / name)["model_general"]["blushSpectralTrailing"] == 0

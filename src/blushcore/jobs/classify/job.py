@@ -85,7 +85,8 @@ def _told_before(inputs: Inputs, params: ClassifyParameters) -> Iterator[Event]:
     """Tell what the run will be like, and what is odd about its inputs."""
     begin = "from one map, told apart by chance" if params.begins_at_random else "from a map each"
     begin = "from one map" if params.class_count == 1 else begin
-    task = f" into {params.class_count} classes, {begin}; alignment {params.alignment}"
+    into = "1 class" if params.class_count == 1 else f"{params.class_count} classes"
+    task = f" into {into}, {begin}; alignment {params.alignment}"
     yield from told_before(inputs, task, "An iteration takes at most")
     yield from warned(inputs.warnings)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,7 @@ from blushcore.jobs.classify.parameters import ClassifyParameters
 from blushcore.jobs.classify.plan import ClassifyPlan, image_size, moved_grid, sampling_for, search_of
 from blushcore.jobs.classify.reseeding import drawn_map, shared_directions, shared_out
 from blushcore.jobs.classify.state import Classes, ClassifyState, Moves
+from blushcore.jobs.classify.telling import about_empty_classes, about_grey_values
 from blushcore.jobs.communicator import Communicator
 from blushcore.jobs.expectation_maximisation.expectation_inputs import image_model
 from blushcore.jobs.expectation_maximisation.explain import described
@@ -29,8 +30,9 @@ from blushcore.jobs.expectation_maximisation.model import ParticleModel
 from blushcore.jobs.expectation_maximisation.model_updates import updated_model
 from blushcore.jobs.expectation_maximisation.poses import Poses, pose_changes
 from blushcore.jobs.expectation_maximisation.search import resolution_shell, shell_at
+from blushcore.jobs.expectation_maximisation.telling import warned
 from blushcore.jobs.expectation_maximisation.work import Found, Work
-from blushcore.protocol import Control, Event, Message, Progress
+from blushcore.protocol import Control, Event, Progress
 
 _LEAST_SHARE = 1e-6
 """Of the mean share: a class that nobody had is unlikely, not impossible."""
@@ -86,6 +88,9 @@ class Classification:
         inputs, classes = self.inputs, params.class_count
         table, shells = inputs.table, inputs.box // 2 + 1
         noise = yield from self.work.first_noise(params, control)
+        shell = shell_at(params.initial_lowpass, inputs.box, inputs.voxel_size)
+        if not params.first_iteration_cc:
+            yield from warned(about_grey_values(params, inputs, shell, noise))
         poses = Poses.of(table)
         model = ParticleModel(
             inputs.references,
@@ -98,7 +103,7 @@ class Classification:
             np.zeros(len(table), np.int64),
             np.zeros(len(table)),
             np.zeros((classes, shells)),
-            np.full(classes, shell_at(params.initial_lowpass, inputs.box, inputs.voxel_size)),
+            np.full(classes, shell),
         )
         return ClassifyState(0, 0.0, model, nobody, poses)
 
@@ -128,10 +133,12 @@ class Classification:
             control=control,
         )
         after = self._learn(params, plan, before, moved, sums, results, maps, stages)
-        reseeded: tuple[int, ...] = ()
+        donor = None
         if maps.empty and params.reseed_empty and not plan.is_last:
-            after, reseeded = self._with_new_starts(params, after, maps), maps.empty
-        yield from _about_empty_classes(maps.empty, reseeded, after.classes)
+            donor = int(after.classes.distribution.argmax())
+            after = self._with_new_starts(params, after, maps, donor)
+        yield from warned(about_empty_classes(maps.empty, donor, params.reseed_empty))
+        reseeded = () if donor is None else maps.empty
         likelihood = float(results.log_likelihood.sum())
         return ClassifyIteration(plan, after, maps, likelihood, stages, reseeded)
 
@@ -273,10 +280,9 @@ class Classification:
         )
 
     def _with_new_starts(
-        self, params: ClassifyParameters, state: ClassifyState, maps: ClassMaps
+        self, params: ClassifyParameters, state: ClassifyState, maps: ClassMaps, donor: int
     ) -> ClassifyState:
-        """Return the state with the largest class's map, drawn anew, in the empty classes."""
-        donor = int(state.classes.distribution.argmax())
+        """Return the state with the donor's map, drawn anew, in the empty classes."""
         references, prior = state.model.reference.copy(), state.model.direction_prior
         for index in maps.empty:
             generator = np.random.default_rng((params.seed, state.iteration, index))
@@ -287,19 +293,3 @@ class Classification:
         distribution = shared_out(state.classes.distribution, maps.empty, donor)
         classes = dataclasses.replace(state.classes, distribution=distribution)
         return dataclasses.replace(state, model=model, classes=classes)
-
-
-def _about_empty_classes(
-    empty: tuple[int, ...], reseeded: tuple[int, ...], classes: Classes
-) -> Iterator[Event]:
-    if not empty:
-        return
-    names = ", ".join(str(index + 1) for index in empty)
-    which = f"Class {names} has" if len(empty) == 1 else f"Classes {names} have"
-    largest = int(classes.particles.argmax()) + 1
-    then = (
-        f" A new start is made beside class {largest}, the largest."
-        if reseeded
-        else " Fewer classes may do, or give --reseed-empty."
-    )
-    yield Message(text=f"{which} no particles left.{then}", level="warning")

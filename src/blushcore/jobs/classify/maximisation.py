@@ -37,8 +37,8 @@ from blushcore.reconstruction import (
     tau2_from_reference,
 )
 
-LEAST_WEIGHT = 1.0
-"""A class to which all particles together give less is empty: there is nothing to make a map of."""
+LEAST_WEIGHT = 0.5
+"""A class to which all particles together give less than half of one is empty: it is of nothing."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -78,5 +78,11 @@ def predicted_disk_bytes(params: ClassifyParameters, particles: int, box: int) -
     """Return what the run writes; the maps of the last iteration are whole."""
     classes = params.class_count
     return disk_bytes(
-        params.keep, particles, box, iterations=params.iterations, maps=classes, last_maps=classes
+        params.keep,
+        particles,
+        box,
+        iterations=params.iterations,
+        maps=classes,
+        last_maps=classes,
+        before_prior=classes if params.prior == "blush" else 0,
     )

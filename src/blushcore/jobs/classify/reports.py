@@ -12,7 +12,11 @@ from blushcore.jobs.classify.loop import Classification, ClassifyIteration
 from blushcore.jobs.classify.optimiser_star import optimiser_blocks
 from blushcore.jobs.classify.parameters import ClassifyParameters
 from blushcore.jobs.classify.state import ClassifyState
-from blushcore.jobs.expectation_maximisation.figures import prior_figures, searched_figures
+from blushcore.jobs.expectation_maximisation.figures import (
+    network_figures,
+    prior_figures,
+    searched_figures,
+)
 from blushcore.jobs.expectation_maximisation.inputs import Inputs
 from blushcore.jobs.expectation_maximisation.map_curves import Grid, overall_coverage
 from blushcore.jobs.expectation_maximisation.model_star import ModelMap, model_blocks
@@ -60,7 +64,7 @@ def figures_of(done: ClassifyIteration, classification: Classification, why: str
     }
     if why:
         figures["why"] = why
-    return figures | prior_figures(inputs)
+    return figures | prior_figures(inputs, done.stages)
 
 
 def class_figures(state: ClassifyState, inputs: Inputs) -> dict[str, Any]:
@@ -83,7 +87,12 @@ def class_figures(state: ClassifyState, inputs: Inputs) -> dict[str, Any]:
 
 def summary(state: ClassifyState, inputs: Inputs, params: ClassifyParameters) -> dict[str, Any]:
     """Return the figures of a finished classification."""
-    return {"iterations": state.iteration, "alignment": params.alignment, **class_figures(state, inputs)}
+    return {
+        "iterations": state.iteration,
+        "alignment": params.alignment,
+        **class_figures(state, inputs),
+        **network_figures(inputs),
+    }
 
 
 def first_artefacts(state: ClassifyState, inputs: Inputs, params: ClassifyParameters) -> tuple[Artefact, ...]:
@@ -130,7 +139,7 @@ def _maps_of_class(
 ) -> list[Artefact]:
     """Return the map of a class, and what the prior began with where that is another; whole at last."""
     label, voxel_size = inputs.denoised_label, inputs.voxel_size
-    role, data = f"class{number:03d}", done.maps.references[number - 1]
+    role, data = f"class{number:03d}", done.state.model.reference[number - 1]
     if done.plan.is_last:
         files: list[Artefact] = [map_file(role, name, data, voxel_size, label)]
     else:

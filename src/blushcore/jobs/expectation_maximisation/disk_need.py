@@ -16,7 +16,14 @@ _CHECKPOINTS = 2
 
 
 def disk_bytes(
-    keep: Literal["light", "full"], particles: int, box: int, *, iterations: int, maps: int, last_maps: int
+    keep: Literal["light", "full"],
+    particles: int,
+    box: int,
+    *,
+    iterations: int,
+    maps: int,
+    last_maps: int,
+    before_prior: int = 0,
 ) -> int:
     """Return what a run writes: the maps and STAR files of its iterations, the last ones, and checkpoints.
 
@@ -29,10 +36,13 @@ def disk_bytes(
     iterations
         How many there may be.
     maps, last_maps
-        How many each iteration leaves, and how many there are at last.
+        How many references each iteration leaves, and how many maps there are at last.
+    before_prior
+        How many more each leaves: what the prior began with.
     """
     a_map, stars = 4 * box**3, _BYTES_A_STAR_ROW * particles
-    history = maps * a_map if keep == "full" else maps * a_map // 8
+    history = (maps + before_prior) * a_map
+    history = history if keep == "full" else history // 8
     checkpoints = _CHECKPOINTS * (maps * a_map + _STATE_BYTES_A_PARTICLE * particles)
     return iterations * (history + stars) + checkpoints + last_maps * a_map + stars
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from blushcore.inference import Sampling
@@ -27,7 +28,20 @@ def searched_figures(search: Search, sampling: Sampling, poses: Poses) -> dict[s
     }
 
 
-def prior_figures(inputs: Inputs) -> dict[str, Any]:
+def prior_figures(inputs: Inputs, stages: Mapping[str, float]) -> dict[str, Any]:
+    """Return which network the prior is, and what it took; nothing for the Wiener filter.
+
+    `stages` are the seconds of each stage of an iteration.
+    """
+    if inputs.weights is None:
+        return {}
+    return {
+        "denoising_seconds": round(stages.get("denoising", 0.0), 2),
+        **network_figures(inputs),
+    }
+
+
+def network_figures(inputs: Inputs) -> dict[str, Any]:
     """Return which network the prior is; nothing for the Wiener filter."""
     if inputs.weights is None:
         return {}

@@ -28,8 +28,10 @@ _SAME_EXTENT = 1e-3
 _PARTICLES = 200
 
 
-def power_ratio(inputs: Inputs, last_shell: int, noise: Sequence[NDArray[np.float64]]) -> float | None:
-    """Return the power of the first reference's projections over that of the images, up to `last_shell`.
+def power_ratio(
+    inputs: Inputs, last_shell: int, noise: Sequence[NDArray[np.float64]], reference: int = 0
+) -> float | None:
+    """Return the power of a reference's projections over that of the images, up to `last_shell`.
 
     Parameters
     ----------
@@ -39,6 +41,8 @@ def power_ratio(inputs: Inputs, last_shell: int, noise: Sequence[NDArray[np.floa
         Up to which the reference has anything.
     noise
         σ²(s) of each optics group before anything is known of poses: particles and all.
+    reference
+        Which one of them, from 0 on.
 
     Returns
     -------
@@ -52,18 +56,20 @@ def power_ratio(inputs: Inputs, last_shell: int, noise: Sequence[NDArray[np.floa
         plane = PlaneComponents.of(group.box, 2 * last)
         contrast = ctf(group, ctf_parameters(inputs.table, rows), plane.kx, plane.ky)
         of_ctf = plane.shell_sums(contrast.double().square().mean(0))[1 : last + 1].numpy()
-        volume = FourierVolume.of(torch.from_numpy(inputs.references[0]), 2 * last)
+        volume = FourierVolume.of(torch.from_numpy(inputs.references[reference]), 2 * last)
         ours = float(of_ctf @ tau2_from_reference(volume)[1 : last + 1])
         theirs = float(plane.shell_counts()[1 : last + 1].double().numpy() @ variance[1 : last + 1])
         return ours / theirs if ours > 0 and theirs > 0 else None
     return None
 
 
-def grey_value_warnings(ratio: float | None, lowpass_angstrom: float) -> list[str]:
+def grey_value_warnings(
+    ratio: float | None, lowpass_angstrom: float, which: str = "the reference"
+) -> list[str]:
     """Return a sentence if a `power_ratio` cannot be that of a reference of these particles."""
     if ratio is None or TOO_WEAK < ratio < TOO_STRONG:
         return []
     times = math.sqrt(ratio if ratio > 1 else 1 / ratio)
     how = "stronger" if ratio > 1 else "weaker"
-    told = f"Up to {lowpass_angstrom:g} Å, projections of the reference are about {times:.0f} times {how} than"
+    told = f"Up to {lowpass_angstrom:g} Å, projections of {which} are about {times:.0f} times {how} than"
     return [f"{told} the images: its grey values are not theirs. Begin again with --first-iteration-cc."]

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from blushcore.denoiser.acceptance import VOXEL_SIZE_RANGE
 from blushcore.denoiser.provenance import denoised_label
 from blushcore.denoiser.weights import WeightsInfo, find_weights, read_weights_info
 from blushcore.devices import host_memory, resolve_device
@@ -145,6 +146,9 @@ def open_inputs(
         with blaming("mask"), _headers_to_be_mended():
             grid = Volume(maps[0], (voxel_size,) * 3)
             mask = np.clip(read_mask(params.mask, references[0], grid).data, 0, 1)
+    if weights is not None:
+        with blaming("prior"):
+            _check_denoisable(voxel_size)
     largest = need(box, voxel_size, device, len(table), reader.kept_bytes)
     with blaming("device"):
         check_memory(largest, device)
@@ -269,6 +273,23 @@ def _check_lowpass(params: SearchParameters, extent_angstrom: float) -> None:
                 f"of {extent_angstrom:.0f} Å.",
                 f"Give --initial-lowpass of {extent_angstrom / 2:.0f} Å or less; 40 to 60 Å is usual.",
             )
+
+
+def _check_denoisable(voxel_size: float) -> None:
+    """Refuse pixels of a size that the denoiser does not take: the first maps are hours away.
+
+    Raises
+    ------
+    BlushError
+        With the sizes that it takes.
+    """
+    low, high = VOXEL_SIZE_RANGE
+    if not low <= voxel_size <= high:
+        raise BlushError(
+            f"The prior blush takes maps of {low:g} to {high:g} Å a voxel, and the particles have "
+            f"{voxel_size:.4g} Å a pixel.",
+            "Extract them at another pixel size, or give --prior wiener.",
+        )
 
 
 def _check_offsets(table: ParticleTable, reader: ImageReader) -> None:

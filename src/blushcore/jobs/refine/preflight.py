@@ -86,4 +86,13 @@ def predicted_need(
 def predicted_disk_bytes(params: RefineParameters, particles: int, box: int) -> int:
     """Return what a run of some 25 iterations writes."""
     iterations = min(params.max_iterations, _LIKELY_ITERATIONS)
-    return disk_bytes(params.keep, particles, box, iterations=iterations, maps=2, last_maps=3)
+    denoises = params.prior == "blush"
+    return disk_bytes(
+        params.keep,
+        particles,
+        box,
+        iterations=iterations,
+        maps=2,
+        last_maps=4 if denoises else 3,
+        before_prior=2 if denoises else 0,
+    )

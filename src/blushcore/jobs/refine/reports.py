@@ -71,7 +71,7 @@ def _of_denoiser(done: Iteration, refinement: Refinement) -> dict[str, Any]:
     if inputs.weights is None:
         return {}
     return {
-        **prior_figures(inputs),
+        **prior_figures(inputs, done.stages),
         "spectral_trailing": done.spectral_trailing,
         "cutoff_shell": cutoff,
         "cutoff_angstrom": None if cutoff is None else inputs.size_angstrom / cutoff,
@@ -212,6 +212,9 @@ def _model(
         log_likelihood=done.log_likelihood[half - 1] if half else sum(done.log_likelihood),
         mean_p_max=course.mean_p_max,
     )
+    if params.prior == "blush":  # the final files have no optimiser's file to be marked in
+        mark = {"blushPrior": "blush", "blushSpectralTrailing": int(params.spectral_trailing)}
+        blocks["model_general"] = {**blocks["model_general"], **mark}
     return blocks | _safeguard_blocks(done)
 
 

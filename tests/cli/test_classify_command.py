@@ -45,7 +45,7 @@ def test_the_end_is_told_in_one_sentence(mixture, tmp_path, capsys):
     assert main(words) == 0
     told = capsys.readouterr().err
     assert "30 particles of 24 pixels of 4 Å into 2 classes, from a map each" in told
-    assert "done after 1 iterations: " in told
+    assert "done after 1 iteration: " in told
     assert "run_it001_data.star" in told
 
 
@@ -93,3 +93,20 @@ def test_an_iteration_in_a_few_lines():
     kept = describe(IterationDone(iteration=7, figures={**FIGURES, "alignment": "none", "is_last": True}))
     assert kept.startswith("last iteration 7: ")
     assert "moved" not in kept
+
+
+def test_what_the_denoiser_took_and_which_class_is_empty_is_told():
+    figures = {**FIGURES, "denoising_seconds": 1.42, "empty_classes": [2]}
+    head, _, second, *_ = classification_lines(7, figures).splitlines()
+    assert head.endswith("14.2 s (10 % in the denoiser)")
+    assert second == "  class 2   37.6 % empty"
+
+
+def test_a_resumed_classification_ends_with_the_same_sentence(mixture, tmp_path, capsys):
+    from blushcore.jobs.classify.job import JOB
+    from blushcore.runs import create_run
+
+    params = mixture.parameters(particles=mixture.posed, alignment="none", iterations=1)
+    create_run(tmp_path / "run", JOB.name, params)
+    assert main(["resume", str(tmp_path / "run")]) == 0
+    assert "done after 1 iteration: " in capsys.readouterr().err

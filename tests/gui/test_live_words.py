@@ -27,6 +27,13 @@ def test_the_newest_figures_stand_in_a_line():
     )
 
 
+def test_what_the_denoiser_took_stands_beside_the_time():
+    from napari_blush.live.words import key_figures
+
+    assert key_figures([{**NEWEST, "denoising_seconds": 1.23}]).endswith("12 s (10 % in the denoiser)")
+    assert key_figures([{**NEWEST, "denoising_seconds": 0.0}]).endswith("12 s")
+
+
 @pytest.mark.parametrize(("trailing", "marked"), [(False, True), (True, False), (None, False)])
 def test_a_run_without_spectral_trailing_is_marked(trailing, marked):
     from napari_blush.live.words import WITHOUT_TRAILING, key_figures

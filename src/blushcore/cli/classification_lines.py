@@ -30,14 +30,16 @@ def classification_lines(iteration: int, figures: Mapping[str, Any]) -> str:
     head = (
         f"{last}iteration {iteration}: {number(get('resolution_angstrom'))} Å, "
         f"{100 * figures['change_classes']:.1f} % changed class, images to {get('current_size')} px, "
-        f"Pmax {number(get('mean_p_max'), 2)}{time_taken(get('seconds'))}"
+        f"Pmax {number(get('mean_p_max'), 2)}{time_taken(figures)}"
     )
     lines = [head]
+    empty = get("empty_classes") or ()
     for index, share in enumerate(figures["class_distribution"]):
         resolution = number(figures["class_resolution_angstrom"][index])
         count = figures["class_particles"][index]
         bar = "█" * round(_BAR * share)
         what = f"{bar:<{_BAR}s} {resolution:>5s} Å {count:>6d} particles"
+        what = "empty" if index + 1 in empty else what
         lines.append(f"class {index + 1:<2d} {100 * share:5.1f} % {what}")
     if get("alignment") != "none":
         angle = f"{number(get('change_angle_deg'))}° and " if get("alignment") != "offsets" else ""

@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from blushcore.cli.options import Detach, Json, RunFolder
+from blushcore.cli.refinement_lines import iterations
 from blushcore.cli.running import open_run
 from blushcore.jobs.classify.job import JOB
 from blushcore.jobs.classify.parameters import ClassifyParameters
@@ -47,14 +48,13 @@ def classify(
         return absolute
 
     return open_run(
-        JOB, prepared, output, detach=detach, json=json, closing=lambda finished: _closing(finished, output)
+        JOB, prepared, output, detach=detach, json=json, closing=lambda finished: closing(finished, output)
     )
 
 
-def _closing(finished: Finished, output: Path) -> str:
+def closing(finished: Finished, output: Path) -> str:
+    """Return what a finished classification came to, as the last line in a terminal."""
     figures = finished.figures
     shares = ", ".join(f"{100 * share:.1f} %" for share in figures["class_distribution"])
     data = output / finished.files["data"]
-    return (
-        f"done after {figures['iterations']} iterations: {shares} of the particles; their classes are in {data}"
-    )
+    return f"done after {iterations(figures)}: {shares} of the particles; their classes are in {data}"

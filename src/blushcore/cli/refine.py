@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from blushcore.cli.options import Detach, Json, RunFolder
+from blushcore.cli.refinement_lines import iterations
 from blushcore.cli.running import open_run
 from blushcore.jobs.expectation_maximisation.disk_need import check_disk
 from blushcore.jobs.refine.continuing import state_of
@@ -41,11 +42,12 @@ def refine(
         return absolute
 
     return open_run(
-        JOB, prepared, output, detach=detach, json=json, closing=lambda finished: _closing(finished, output)
+        JOB, prepared, output, detach=detach, json=json, closing=lambda finished: closing(finished, output)
     )
 
 
-def _closing(finished: Finished, output: Path) -> str:
+def closing(finished: Finished, output: Path) -> str:
+    """Return what a finished refinement came to, as the last line in a terminal."""
     figures = finished.figures
     resolution = figures["resolution_angstrom"]
     reached = (
@@ -53,6 +55,4 @@ def _closing(finished: Finished, output: Path) -> str:
         if math.isfinite(resolution)
         else "no resolution, as the FSC of the halves is below 0.143 from the first shell on"
     )
-    return (
-        f"done after {figures['iterations']} iterations: {reached}; the map is {output / finished.files['map']}"
-    )
+    return f"done after {iterations(figures)}: {reached}; the map is {output / finished.files['map']}"

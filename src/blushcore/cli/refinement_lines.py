@@ -31,7 +31,7 @@ def iteration_lines(iteration: int, figures: Mapping[str, Any]) -> str:
         f"{last}iteration {iteration}: {number(get('resolution_angstrom'))} Å "
         f"(in use {number(get('resolution_in_use_angstrom'))} Å), searched {where} by "
         f"{number(get('fine_angular_step_deg'))}°, images to {get('current_size')} px, "
-        f"Pmax {number(get('mean_p_max'), 2)}{time_taken(get('seconds'))}"
+        f"Pmax {number(get('mean_p_max'), 2)}{time_taken(figures)}"
     )
     moved = f"moved by {number(get('change_angle_deg'))}° and {number(get('change_offset_angstrom'), 2)} Å"
     if get("accuracy_angle_deg") is not None:
@@ -39,6 +39,8 @@ def iteration_lines(iteration: int, figures: Mapping[str, Any]) -> str:
             f"; can be told to {number(get('accuracy_angle_deg'))}° and "
             f"{number(get('accuracy_offset_angstrom'), 2)} Å"
         )
+    if get("spectral_trailing") is False:
+        moved += "; without spectral trailing"
     lines = [head, moved, fsc_sketch(figures["fsc"], figures["voxel_size_angstrom"])]
     if get("why"):
         lines.append(str(get("why")))
@@ -63,8 +65,17 @@ def number(value: float | None, decimals: int = 1) -> str:
     return "?" if value is None or not math.isfinite(value) else f"{value:.{decimals}f}"
 
 
-def time_taken(seconds: float | None) -> str:
-    """Return a time as the end of a line, in seconds or minutes; nothing where it is not known."""
+def time_taken(figures: Mapping[str, Any]) -> str:
+    """Return what an iteration took as the end of a line, and the denoiser's share; nothing if not known."""
+    seconds, denoising = figures.get("seconds"), figures.get("denoising_seconds")
     if seconds is None:
         return ""
-    return f", {seconds:.1f} s" if seconds < 60 else f", {seconds / 60:.1f} min"
+    words = f", {seconds:.1f} s" if seconds < 60 else f", {seconds / 60:.1f} min"
+    share = f" ({100 * denoising / seconds:.0f} % in the denoiser)" if denoising and seconds else ""
+    return words + share
+
+
+def iterations(figures: Mapping[str, Any]) -> str:
+    """Return how many iterations a finished run had."""
+    count = figures["iterations"]
+    return f"{count} iteration{'s' * (count != 1)}"

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from blushcore import runs
+from blushcore.cli import classify, refine
 from blushcore.cli.options import Detach, Json
 from blushcore.cli.running import follow, start_alone
-from blushcore.cli.terminal import run_in_terminal
+from blushcore.cli.terminal import describe, run_in_terminal
 from blushcore.devices.processes import is_follower
 from blushcore.jobs import JOBS
+from blushcore.protocol import Finished
 from blushcore.runs import read_run
+
+_CLOSINGS: dict[str, Callable[[Finished, Path], str]] = {
+    "classify": classify.closing,
+    "refine": refine.closing,
+}
 
 
 def resume(run_dir: Path, /, *, detach: Detach = False, json: Json = False) -> int:
@@ -28,4 +36,14 @@ def resume(run_dir: Path, /, *, detach: Detach = False, json: Json = False) -> i
         return follow(JOBS[read_run(run_dir).job])
     if detach:
         return start_alone(run_dir, json=json)
-    return run_in_terminal(lambda commands: runs.resume(run_dir, commands=commands), json=json)
+    return run_in_terminal(
+        lambda commands: runs.resume(run_dir, commands=commands),
+        json=json,
+        closing=lambda finished: _closing(finished, run_dir),
+    )
+
+
+def _closing(finished: Finished, run_dir: Path) -> str:
+    """Return what the job would say of its end had it never been interrupted."""
+    closing = _CLOSINGS.get(read_run(run_dir).job)
+    return describe(finished) if closing is None else closing(finished, run_dir)

@@ -97,6 +97,8 @@ def key_figures(history: Sequence[Mapping[str, Any]]) -> str:
     ):
         if newest.get(name) is not None:
             words.append(text.format(newest[name] * factor))
+    if newest.get("seconds") and newest.get("denoising_seconds"):
+        words[-1] += f" ({100 * newest['denoising_seconds'] / newest['seconds']:.0f} % in the denoiser)"
     if newest.get("spectral_trailing") is False:
         words.append(WITHOUT_TRAILING)
     return " · ".join(words)

@@ -22,6 +22,7 @@ from blushcore.jobs.expectation_maximisation.search import (
     perturbation,
     resolution_shell,
     shell_at,
+    signal_shell,
 )
 from blushcore.jobs.refine.schedule import (
     Course,
@@ -250,3 +251,11 @@ def test_a_new_grid_starts_its_own_count_and_convergence_waits_for_it():
     assert enough.search == settled.search
     assert enough.is_fine_enough
     assert enough.has_converged
+
+
+def test_a_map_of_noise_has_no_resolution_but_one_to_go_on_with():
+    ratio = np.array([9.0, 0.9, 5.0, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1])
+    assert (signal_shell(ratio, 16), resolution_shell(ratio, 16)) == (0, 5)
+    ratio[1] = 1.0
+    assert (signal_shell(ratio, 16), resolution_shell(ratio, 16)) == (2, 5)
+    assert signal_shell(np.full(9, 2.0), 12) == 6  # up to where images were compared

@@ -29,7 +29,7 @@ from blushcore.jobs.expectation_maximisation.inputs import Inputs
 from blushcore.jobs.expectation_maximisation.model import ParticleModel
 from blushcore.jobs.expectation_maximisation.model_updates import updated_model
 from blushcore.jobs.expectation_maximisation.poses import Poses, pose_changes
-from blushcore.jobs.expectation_maximisation.search import resolution_shell, shell_at
+from blushcore.jobs.expectation_maximisation.search import shell_at, signal_shell
 from blushcore.jobs.expectation_maximisation.telling import warned
 from blushcore.jobs.expectation_maximisation.work import Found, Work
 from blushcore.protocol import Control, Event, Progress
@@ -251,7 +251,7 @@ class Classification:
         )
         index = results.class_index.numpy()
         distribution = (sums.class_weight / sums.class_weight.sum()).numpy()
-        shells = [resolution_shell(each.ssnr, sampling.current_size) for each in maps.curves]
+        shells = [signal_shell(each.ssnr, sampling.current_size) for each in maps.curves]
         if sampling.first_iteration_cc:  # low-passed again
             shells = list(before.classes.resolution_shells)
         classes = Classes(

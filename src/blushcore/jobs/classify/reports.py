@@ -76,7 +76,7 @@ def class_figures(state: ClassifyState, inputs: Inputs) -> dict[str, Any]:
         "class_distribution": [round(float(share), 6) for share in classes.distribution],
         "class_particles": classes.particles.tolist(),
         "class_resolution_angstrom": [size / shell if shell else math.nan for shell in shells],
-        "resolution_angstrom": size / max(1, state.resolution_shell),
+        "resolution_angstrom": size / state.best_shell if state.best_shell else math.nan,
         "mean_p_max": float(state.poses.p_max.mean()),
         "mean_class_probability": float(classes.probability.mean()),
         "seconds_in_all": round(state.seconds, 2),

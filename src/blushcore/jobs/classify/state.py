@@ -22,6 +22,7 @@ from blushcore.jobs.expectation_maximisation.checkpoints import (
 )
 from blushcore.jobs.expectation_maximisation.model import ParticleModel
 from blushcore.jobs.expectation_maximisation.poses import Poses
+from blushcore.jobs.expectation_maximisation.search import SMALLEST_RESOLUTION_SHELL
 from blushcore.particles import ParticleTable
 from blushcore.protocol import JobState
 
@@ -44,7 +45,8 @@ class Classes:
     ssnr
         Signal-to-noise ratio of each map by shell, float64 ``(K, box // 2 + 1)``; zeros: not known yet.
     resolution_shells
-        Where it falls to 1, int64 ``(K,)``; 0 of a class without particles.
+        Where it falls to 1, int64 ``(K,)``; 0 of a class whose noise is stronger from the first shell on, or
+        that has no particles.
     """
 
     distribution: Floats
@@ -124,9 +126,14 @@ class ClassifyState:
     description: Mapping[str, float] = field(default_factory=dict)
 
     @property
-    def resolution_shell(self) -> int:
-        """That of the best class."""
+    def best_shell(self) -> int:
+        """Where the best class's signal-to-noise ratio falls to 1; 0 if all are noise."""
         return int(self.classes.resolution_shells.max())
+
+    @property
+    def resolution_shell(self) -> int:
+        """That to go on with: RELION's current resolution, never coarser than shell 5."""
+        return max(SMALLEST_RESOLUTION_SHELL, self.best_shell)
 
     def to_job_state(self, table: ParticleTable, weights: WeightsInfo | None = None) -> JobState:
         """Return what a checkpoint is to hold; `table` and network `weights` are what it may go on with."""

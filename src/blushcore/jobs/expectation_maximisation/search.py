@@ -85,11 +85,15 @@ def first_shell_below(curve: NDArray[np.float64], threshold: float) -> int | Non
     return int(below[0]) + 1 if below.size else None
 
 
-def resolution_shell(ssnr: NDArray[np.float64], current_size: int) -> int:
-    """Return the last shell before the signal-to-noise ratio first falls below 1, at least 5."""
+def signal_shell(ssnr: NDArray[np.float64], current_size: int) -> int:
+    """Return the last shell before the signal-to-noise ratio first falls below 1; 0 if it does so at once."""
     crossing = first_shell_below(ssnr[: current_size // 2 + 1], 1.0)
-    shell = current_size // 2 if crossing is None else crossing - 1
-    return max(SMALLEST_RESOLUTION_SHELL, shell)
+    return current_size // 2 if crossing is None else crossing - 1
+
+
+def resolution_shell(ssnr: NDArray[np.float64], current_size: int) -> int:
+    """Return the `signal_shell` to go on with, at least 5."""
+    return max(SMALLEST_RESOLUTION_SHELL, signal_shell(ssnr, current_size))
 
 
 def coarse_size(search: Search, current: int, box: int, voxel_size: float, diameter_angstrom: float) -> int:

@@ -17,6 +17,7 @@ import starfile
 from scipy.spatial.transform import Rotation
 
 from blushcore.volumes import Volume, write_map
+from gaussian_blobs import blobs
 
 N, VOXEL = 24, 3.0
 NAMES = ("refine", "refine_parts", "refine_scores", "blush_scores", "blush_controls", "blush_vs_wiener")
@@ -60,16 +61,6 @@ def module(name: str):
     return importlib.import_module(name)
 
 
-def blobs(places: np.ndarray, n: int = N) -> np.ndarray:
-    """Gaussians about points (x, y, z) in voxels off the centre, each as strong as its number."""
-    axis = np.arange(n) - n // 2
-    z, y, x = np.meshgrid(axis, axis, axis, indexing="ij")
-    total = np.zeros((n,) * 3)
-    for strength, (px, py, pz) in enumerate(places, 1):
-        total += strength * np.exp(-((x - px) ** 2 + (y - py) ** 2 + (z - pz) ** 2) / 3)
-    return total.astype(np.float32)
-
-
 PLACES = np.array([[4.0, 0, 0], [0, 3, 2], [-3, -2, 4], [0, -4, -3]])
 
 
@@ -80,7 +71,7 @@ def matrices(rotations: Rotation) -> np.ndarray:
 def write_set(folder: Path, count: int = 60) -> None:
     rng = np.random.default_rng(0)
     folder.mkdir(parents=True)
-    write_map(folder / "truth.mrc", Volume(blobs(PLACES), (VOXEL,) * 3))
+    write_map(folder / "truth.mrc", Volume(blobs(PLACES, N), (VOXEL,) * 3))
     table = pd.DataFrame(
         {
             "rlnAngleRot": rng.uniform(-180, 180, count),
@@ -104,7 +95,7 @@ def test_a_turned_run_scores_as_one_that_did_not_turn(harness, tmp_path):
     for name, by in (("straight", Rotation.identity()), ("turned", turn)):
         run = tmp_path / name
         run.mkdir()
-        data = blobs(by.apply(PLACES))
+        data = blobs(by.apply(PLACES), N)
         for half in (1, 2):
             write_map(run / f"run_half{half}_class001_unfil.mrc", Volume(data, (VOXEL,) * 3))
         # A_found = A_true F⁻¹, and A is the inverse of the rotation that scipy makes of the angles.

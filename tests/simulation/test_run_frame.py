@@ -11,19 +11,10 @@ import starfile
 from scipy.spatial.transform import Rotation
 
 from blushcore.simulation.run_frame import Frame, angles_between, frame_of, frame_of_run, in_frame
+from gaussian_blobs import blobs
 
 N, VOXEL = 24, 3.0
 PLACES = np.array([[4.0, 0, 0], [0, 3, 2], [-3, -2, 4], [0, -4, -3]])
-
-
-def blobs(places: np.ndarray) -> np.ndarray:
-    """Gaussians about points (x, y, z) in voxels off the centre, each as strong as its number."""
-    axis = np.arange(N) - N // 2
-    z, y, x = np.meshgrid(axis, axis, axis, indexing="ij")
-    total = np.zeros((N,) * 3)
-    for strength, (px, py, pz) in enumerate(places, 1):
-        total += strength * np.exp(-((x - px) ** 2 + (y - py) ** 2 + (z - pz) ** 2) / 3)
-    return total.astype(np.float32)
 
 
 def matrices(rotations: Rotation) -> np.ndarray:
@@ -76,8 +67,8 @@ def test_the_frame_is_found_and_the_errors_that_are_left(copies, turn, shift):
 def test_a_map_is_turned_as_the_poses_say():
     turn, shift = Rotation.from_euler("ZYZ", [30, 10, -5], degrees=True), np.array([0.5, -1.0, 0.25])
     frame = Frame(turn.as_matrix(), shift * VOXEL, np.zeros(1), np.zeros(1))
-    turned = in_frame(blobs(PLACES), frame, VOXEL)
-    np.testing.assert_allclose(turned, blobs(turn.apply(PLACES) + shift), atol=0.02)
+    turned = in_frame(blobs(PLACES, N), frame, VOXEL)
+    np.testing.assert_allclose(turned, blobs(turn.apply(PLACES) + shift, N), atol=0.02)
     nothing = Frame(np.eye(3), np.zeros(3), np.zeros(1), np.zeros(1))
     assert in_frame(turned, nothing, VOXEL) is turned
 

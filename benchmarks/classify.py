@@ -6,6 +6,9 @@
     python benchmarks/classify.py --runs wiener/none --bench FOLDER
     python benchmarks/classify.py --table           # the table of what is there; nothing runs
 
+``small`` is for ``none``: with alignment, the Wiener prior is lost in it (40 % rightly placed, of which 34 are
+chance). ``clearer`` is for ``global``: the same with a signal with which that prior places 60 to 90 % rightly.
+
 Each set is a mixture of 60 %, 30 % and 10 % of three atomic models, made with RELION's ``relion_project`` by a
 script outside of this project, ``make_dataset.py`` in the folder ``--bench``. All programs begin with the first
 model at 40 Å for all classes, the same sampling, mask diameter, number of iterations, T and seed; ``none``
@@ -54,6 +57,13 @@ MIXTURES = (
         "small",
         ("4jkv.pdb.gz", "2der.cif.gz", "4iz7.pdb.gz"),
         ("--box", "40", "--angpix", "3.5", "-n", "500", "--snr", "0.05", "--seed", "5"),
+        125.0,
+        8,
+    ),
+    Mixture(
+        "clearer",
+        ("4jkv.pdb.gz", "2der.cif.gz", "4iz7.pdb.gz"),
+        ("--box", "40", "--angpix", "3.5", "-n", "500", "--snr", "0.2", "--seed", "5"),
         125.0,
         8,
     ),

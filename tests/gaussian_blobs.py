@@ -7,8 +7,7 @@ from numpy.typing import NDArray
 
 
 def blobs(places: NDArray[np.floating], n: int) -> NDArray[np.float32]:
-    """Return Gaussians about points (x, y, z) in voxels off the centre, each as strong as its number.
-    """
+    """Return Gaussians about points (x, y, z) in voxels off the centre, each as strong as its number."""
     axis = np.arange(n) - n // 2
     z, y, x = np.meshgrid(axis, axis, axis, indexing="ij")
     total = np.zeros((n,) * 3)

@@ -6,7 +6,7 @@
     python benchmarks/classify.py --runs wiener/none --bench FOLDER
     python benchmarks/classify.py --table           # the table of what is there; nothing runs
 
-``small`` is for ``none``: with alignment, the Wiener prior is lost in it (40 % rightly placed, of which 34 are
+``small`` is for ``none``: with alignment, the Wiener prior is lost in it (40 % rightly placed, a third being
 chance). ``clearer`` is for ``global``: the same with a signal with which that prior places 60 to 90 % rightly.
 
 Each set is a mixture of 60 %, 30 % and 10 % of three atomic models, made with RELION's ``relion_project`` by a

@@ -224,3 +224,33 @@ def test_what_processes_average_is_what_the_optimiser_takes():
     for training in (one, two):
         steps(training, [5])
     assert not torch.equal(one.network.first.weight, two.network.first.weight)
+
+
+@pytest.mark.filterwarnings("ignore:for .* copying from a non-meta parameter")
+def test_all_that_is_restored_lies_where_the_parameters_are():
+    """A fused optimiser on a GPU takes the count of steps for memory of the GPU."""
+    first = trainer()
+    steps(first, range(2))
+    elsewhere = torch.device("meta")  # as good as any for asking where things are
+    second = Trainer(tiny_network(1, 0.0), elsewhere, reduced_precision=False, ema_decay=0.9, seed=1)
+    second.restore(copied(first.state()))
+    kept = [tensor for state in second.optimiser.state.values() for tensor in state.values()]
+    assert len(kept) == 3 * len(list(second.network.parameters()))
+    assert {tensor.device for tensor in kept} == {elsewhere}
+
+
+def test_the_averaged_weights_are_evaluated_as_they_are_by_then():
+    """On the processor by other kernels than PyTorch's, and never by those of an earlier step."""
+    generator = torch.Generator().manual_seed(2)
+    blocks, local_std = (torch.randn((1, 64, 64, 64), generator=generator) for _ in range(2))
+    example = (blocks, local_std.abs())
+    training = Trainer(new_network(0, 0.0), torch.device("cpu"), reduced_precision=False, ema_decay=0.5, seed=0)
+    before = training.denoised(example).blocks
+    with torch.no_grad():
+        training.network.outc.weight.add_(0.5)  # as a step would
+    training._update_average()
+    after = training.denoised(example).blocks
+    assert float((after - before).abs().max()) > 0.1
+    with torch.no_grad():
+        expected = training.average(*example).blocks
+    assert float((after - expected).norm() / expected.norm()) < 1e-4

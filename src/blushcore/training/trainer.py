@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from blushcore.denoiser.fused import FusedNetwork
 from blushcore.denoiser.fused_gradients import TrainedNetwork
 from blushcore.denoiser.network import BlushNetwork, Denoised
 from blushcore.protocol import BlushError, JobState
@@ -125,6 +126,7 @@ class Trainer:
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(), betas=_BETAS, weight_decay=1e-4, fused=device.type in ("cpu", "cuda")
         )
+        self._evaluated: FusedNetwork | None = None
         self._apply: Callable[..., Denoised] = self.network
         if compiled:
             self._apply = torch.compile(self.network)
@@ -135,6 +137,7 @@ class Trainer:
         """Begin with given weights and a fresh optimiser; `step` is the number of the first step."""
         self.network.load_state_dict(dict(weights))
         self.average.load_state_dict(dict(weights))
+        self._evaluated = None
         self.step = self.first_step = step
 
     def train_step(self, batch: Example, rate: float, recycles: int) -> Loss:
@@ -193,8 +196,16 @@ class Trainer:
     def denoised(self, batch: Example) -> Denoised:
         """Return what the averaged weights make of a batch."""
         with self._autocast():
-            denoised: Denoised = self.average(batch[0].to(self.device), batch[1].to(self.device))
-        return denoised
+            return self._averaged()(batch[0].to(self.device), batch[1].to(self.device))
+
+    def _averaged(self) -> Callable[..., Denoised]:
+        """Return the averaged network as it is evaluated: on the processor by kernels, until it changes."""
+        if self.device.type != "cpu" or not isinstance(self.average, BlushNetwork):
+            return self.average
+        if self._evaluated is None:
+            dtype = torch.bfloat16 if self.reduced_precision else torch.float32
+            self._evaluated = FusedNetwork(self.average, dtype)
+        return self._evaluated
 
     def state(self) -> JobState:
         """Return everything needed to go on: weights, moving average and the optimiser's moments."""
@@ -221,11 +232,13 @@ class Trainer:
         self.average.load_state_dict(
             {name: torch.as_tensor(state.arrays[f"average.{name}"]) for name in self.average.state_dict()}
         )
-        steps_taken = torch.tensor(float(self.step - self.first_step - self.skipped))
+        self._evaluated = None
+        steps_taken = float(self.step - self.first_step - self.skipped)
         for name, parameter in parameters.items():
             if f"exp_avg.{name}" in state.arrays:
                 self.optimiser.state[parameter] = {
-                    "step": steps_taken.clone(),
+                    # Where the fused optimiser wants it: with the parameter, also on a GPU.
+                    "step": torch.tensor(steps_taken, device=parameter.device),
                     **{
                         # In the parameter's own memory format, as the optimiser makes them.
                         moment: torch.empty_like(parameter, requires_grad=False).copy_(
@@ -265,3 +278,4 @@ class Trainer:
         averages: list[Tensor] = list(self.average.parameters())
         current: list[Tensor] = list(self.network.parameters())
         torch._foreach_lerp_(averages, current, 1 - decay)
+        self._evaluated = None

@@ -16,6 +16,8 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - torch's own convention
 
 from blushcore.denoiser.network import VOXEL_SIZE_ANGSTROM, Denoised
+from blushcore.shells import shell_indices
+from blushcore.shells.geometry import half_axis_weights
 
 _MASK_WEIGHT = 0.1
 _WEIGHT_BEYOND = 0.3
@@ -149,15 +151,8 @@ def _weights(resolutions: Tensor, n: int) -> Tensor:
 @lru_cache(maxsize=4)
 def _half_grid(n: int, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """Shell of each component of the half grid, flat, and how many components it stands for."""
-    full = torch.fft.fftfreq(n, 1 / n, device=device)
-    half = torch.fft.rfftfreq(n, 1 / n, device=device)
-    radius = torch.sqrt(full[:, None, None] ** 2 + full[:, None] ** 2 + half**2)
-    shells = (radius + 0.5).long().clamp_max(n // 2 + 1).flatten()
-    multiplicity = torch.full((n // 2 + 1,), 2.0, device=device, dtype=dtype)
-    multiplicity[0] = 1
-    if n % 2 == 0:
-        multiplicity[-1] = 1
-    return shells, multiplicity
+    shells = shell_indices(n, device=device).long().clamp_max(n // 2 + 1).flatten()
+    return shells, half_axis_weights(n).to(dtype).to(device)
 
 
 @lru_cache(maxsize=4)

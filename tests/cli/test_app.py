@@ -197,7 +197,7 @@ def test_help_imports_nothing_heavy() -> None:
     assert result.returncode == 0, result.stderr
 
 
-@pytest.mark.parametrize("command", ["resume", "watch", "denoise", "simulate"])
+@pytest.mark.parametrize("command", ["resume", "watch", "denoise", "simulate", "train", "finetune"])
 def test_help_and_runs_need_no_torch(command: str) -> None:
     code = (
         f"import sys; from blushcore.cli import main; main(['{command}', '--help']); import blushcore.runs;"

@@ -29,7 +29,7 @@ def halves(tmp_path):
 
 
 def test_halves_are_given_by_position_and_the_rest_by_options(halves, monkeypatch, capsys):
-    from blushcore.cli import finetune as module
+    from blushcore.jobs.finetune import job as module
 
     def tune(params, control, state=None):
         yield Started(job="finetune", parameters={})

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from blushcore.cli.options import Detach, Json, RunFolder
 from blushcore.cli.running import open_run
-from blushcore.jobs.finetune.job import JOB, check_inputs
+from blushcore.jobs import JOBS
 from blushcore.jobs.finetune.parameters import FinetuneParameters
 from blushcore.protocol import Finished
 
@@ -31,12 +31,19 @@ def finetune(
     """
 
     def prepared() -> FinetuneParameters:
+        from blushcore.jobs.finetune.preflight import check_inputs
+
         absolute = parameters.with_absolute_paths()
         check_inputs(absolute)
         return absolute
 
     return open_run(
-        JOB, prepared, output, detach=detach, json=json, closing=lambda finished: _closing(finished, output)
+        JOBS["finetune"],
+        prepared,
+        output,
+        detach=detach,
+        json=json,
+        closing=lambda finished: _closing(finished, output),
     )
 
 

@@ -13,11 +13,9 @@ from blushcore.cli.options import Detach, Json
 from blushcore.cli.outputs import require_writable
 from blushcore.cli.running import open_run
 from blushcore.cli.terminal import failures_as_json, print_json
-from blushcore.jobs.train.job import JOB
+from blushcore.jobs import JOBS
 from blushcore.jobs.train.parameters import TrainParameters
-from blushcore.jobs.train.sources import check_inputs, models_of
 from blushcore.protocol import BlushError, UsageError
-from blushcore.simulation.model_pack import SUFFIX, write_model_pack
 
 
 def train(
@@ -54,15 +52,20 @@ def train(
             return DONE
 
     def prepared() -> TrainParameters:
+        from blushcore.jobs.train.sources import check_inputs
+
         parameters = read_parameters(params)
         check_inputs(parameters)
         return parameters
 
     assert output is not None
-    return open_run(JOB, prepared, output, detach=detach, json=json)
+    return open_run(JOBS["train"], prepared, output, detach=detach, json=json)
 
 
 def _write_pack(parameters: TrainParameters, path: Path, *, overwrite: bool, json: bool) -> None:
+    from blushcore.jobs.train.sources import models_of
+    from blushcore.simulation.model_pack import SUFFIX, write_model_pack
+
     if parameters.models is None:
         raise BlushError("The parameters name no table of models (models) to pack.")
     if path.suffix != SUFFIX:

@@ -8,7 +8,15 @@ import torch
 
 from blushcore.protocol import BlushError
 from blushcore.training.augmentation import HalfMapPair
-from blushcore.training.pair_files import StoredPairs, load_pair, of_split, read_pairs, save_pair
+from blushcore.training.pair_files import (
+    PairEntry,
+    StoredPairs,
+    check_pairs,
+    load_pair,
+    of_split,
+    read_pairs,
+    save_pair,
+)
 from blushcore.volumes import Volume, soft_sphere, write_map
 
 BOX = 84
@@ -49,7 +57,6 @@ def test_pairs_are_found_by_their_names_and_what_is_not_given_is_found_out(pair,
     write(tmp_path / "run_half1_unfil.mrc", pair.half1)
     write(tmp_path / "run_half2_unfil.mrc", pair.half2)
     write(tmp_path / "run_mask_unfil.mrc", pair.mask)
-    write(tmp_path / "alone_half1.mrc", pair.half1)
     first, second = read_pairs(tmp_path)
     assert first.half2.name == "emd_1_half_map_2.mrc"
     assert first.mask is None
@@ -74,8 +81,64 @@ def test_other_voxel_sizes_and_small_boxes_come_onto_the_network_s_grid(pair, tm
     found = load_pair(entry)
     assert found.half1.shape == found.mask.shape == (80, 80, 80)
     assert 0 <= float(found.mask.min()) <= float(found.mask.max()) <= 1
-    drawn = StoredPairs([entry])(np.random.default_rng(0))
+    drawn = StoredPairs([entry], turned=False)(np.random.default_rng(0))
     assert torch.equal(drawn.half2, found.half2)
+    one, again, other = (StoredPairs([entry])(np.random.default_rng(seed)) for seed in (0, 0, 1))
+    assert torch.equal(one.half2, again.half2)  # turned, by the generator alone
+    assert not torch.allclose(one.half2, other.half2, atol=0.1)
+
+
+def test_names_of_several_programs_are_known_and_a_half_that_is_alone_is_told(pair, tmp_path):
+    for name in (
+        "P3_J7_volume_map_half_A.mrc",
+        "P3_J7_volume_map_half_B.mrc",
+        "emd_2_half-map-1.map",
+        "emd_2_half-map-2.map",
+        "run_it003_half1_class001.mrc",  # within a refinement RELION filters its maps
+        "run_it003_half2_class001.mrc",
+        "half_angles.mrc",
+    ):
+        (tmp_path / name).touch()
+    names = [(entry.half1.name, entry.half2.name) for entry in read_pairs(tmp_path)]
+    assert names == [
+        ("P3_J7_volume_map_half_A.mrc", "P3_J7_volume_map_half_B.mrc"),
+        ("emd_2_half-map-1.map", "emd_2_half-map-2.map"),
+    ]
+    (tmp_path / "alone_half2.mrc").touch()
+    with pytest.raises(BlushError, match=r"alone_half2.mrc has no other half: there is no alone_half1.mrc"):
+        read_pairs(tmp_path)
+
+
+def test_what_no_network_can_learn_from_is_refused(pair, tmp_path):
+    noise = torch.randn(pair.half1.shape, generator=torch.Generator().manual_seed(9))
+    for name, data in (("one", pair.half1), ("noise", noise), ("flat", torch.ones_like(noise))):
+        write(tmp_path / f"{name}.mrc", data)
+    write(tmp_path / "mask.mrc", pair.mask)
+    one, mask = tmp_path / "one.mrc", tmp_path / "mask.mrc"
+    with pytest.raises(BlushError, match=r"agree (only to|nowhere)") as caught:
+        load_pair(PairEntry(one, tmp_path / "noise.mrc", mask))
+    assert caught.value.field == "half2"
+    assert load_pair(PairEntry(one, tmp_path / "noise.mrc", mask, resolution=8.0)).resolution == 8
+    with pytest.raises(BlushError, match="is constant") as caught:
+        load_pair(PairEntry(tmp_path / "flat.mrc", one, mask))
+    assert caught.value.field == "half1"
+
+
+def test_headers_are_compared_before_a_training_begins(pair, tmp_path):
+    write(tmp_path / "a_half1.mrc", pair.half1)
+    write(tmp_path / "a_half2.mrc", pair.half2, 1.6)
+    with pytest.raises(BlushError, match=r"a_half2.mrc \(84 × 84 × 84 voxels of 1.6 Å\) and .*a_half1.mrc"):
+        check_pairs(read_pairs(tmp_path))
+    (tmp_path / "pairs.tsv").write_text("\ufeffhalf1\thalf2\tvoxel_size\na_half1.mrc\ta_half2.mrc\t2\n")
+    (entry,) = read_pairs(tmp_path)
+    check_pairs([entry])
+    assert load_pair(entry).half1.shape[0] == 112  # 84 voxels of 2 Å
+    write(tmp_path / "a_half2.mrc", pair.half2[:, :, 2:].contiguous())
+    with pytest.raises(BlushError, match="82 × 84 × 84"):
+        check_pairs([entry])
+    (tmp_path / "a_half2.mrc").write_bytes((tmp_path / "a_half1.mrc").read_bytes()[:5000])
+    with pytest.raises(BlushError, match="is truncated"):
+        check_pairs([entry])
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from blushcore.volumes.grids import (
 )
 from blushcore.volumes.map_names import split_map_name
 from blushcore.volumes.mrc_header import ImageStackError
-from blushcore.volumes.reading import read_map
+from blushcore.volumes.reading import read_grid, read_map
 from blushcore.volumes.thresholds import suggest_threshold
 from blushcore.volumes.volume import MapHeader, Volume
 from blushcore.volumes.voxel_sizes import UnknownVoxelSizeError
@@ -61,6 +61,7 @@ __all__ = [
     "lowpass_at_shell",
     "mask_from_map",
     "pad_or_crop",
+    "read_grid",
     "read_map",
     "read_mask",
     "require_mask_values",

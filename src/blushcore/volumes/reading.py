@@ -17,7 +17,7 @@ from blushcore.devices.memory import host_memory
 from blushcore.protocol import BlushError
 from blushcore.volumes.mrc_byte_order import HEADER_BYTES
 from blushcore.volumes.mrc_header import RawHeader, parse_header
-from blushcore.volumes.volume import Volume
+from blushcore.volumes.volume import Triple, Volume
 from blushcore.volumes.voxel_sizes import checked_voxel_size
 
 if TYPE_CHECKING:
@@ -65,6 +65,26 @@ def read_map(path: str | os.PathLike[str], *, voxel_size: float | None = None) -
         raise _damaged(path, error) from error
     except OSError as error:
         raise _why_unreadable(path, error) from error
+
+
+def read_grid(
+    path: str | os.PathLike[str], *, voxel_size: float | None = None
+) -> tuple[tuple[int, int, int], Triple]:
+    """Read a map's shape and voxel size, both along (z, y, x), without its values.
+
+    Parameters and errors are those of `read_map`, as far as the header tells.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            compression = _COMPRESSIONS.get(file.peek(2)[:2])
+            raw = parse_header(_read_up_to(_decompressed(file, compression), HEADER_BYTES), path.name)
+            _refuse_what_cannot_be(raw, path, compression, os.fstat(file.fileno()).st_size)
+    except (EOFError, zlib.error) as error:
+        raise _damaged(path, error) from error
+    except OSError as error:
+        raise _why_unreadable(path, error) from error
+    return raw.shape, checked_voxel_size(raw, path.name, voxel_size)[0]
 
 
 def constant_warning(name: str, value: float) -> str:

@@ -24,7 +24,7 @@ from blushcore.jobs.train.example_files import PARTS, read_examples
 from blushcore.jobs.train.job import JOB, train
 from blushcore.jobs.train.parameters import TrainParameters
 from blushcore.jobs.train.processes import own_share
-from blushcore.jobs.train.sources import makes_on_device, pair_source
+from blushcore.jobs.train.sources import check_inputs, makes_on_device, pair_source
 from blushcore.protocol import (
     BlushError,
     Command,
@@ -39,8 +39,11 @@ from blushcore.protocol import (
 )
 from blushcore.runs import RunDirectory, read_run
 from blushcore.runs.checkpoints import newest_checkpoint
+from blushcore.simulation.compose import USUAL
+from blushcore.simulation.model_pack import read_models, write_model_pack
 from blushcore.training.atom_pairs import AtomPairs
 from blushcore.training.batches import BatchStream
+from blushcore.volumes import Volume, write_map
 from synthetic_models import write_model_table
 from tiny_training import EDGE, TinyBlocks, TinyNetwork, tiny_network
 
@@ -365,6 +368,36 @@ def test_half_maps_are_made_on_the_device_that_trains(params, table):
     assert of(IterationDone, run(on_device))[-1].iteration == 6
     with pytest.raises(BlushError, match="made by workers"):
         run(on_device.replace(images_share=0.1))
+
+
+def test_what_happens_to_models_is_chosen_by_parameters(params, table, tmp_path):
+    usual, _ = pair_source(params, "train")
+    assert (usual.composition.changes_nothing, usual.few_particles) == (True, 0.0)
+    composed, _ = pair_source(params.replace(compose=True, few_particles_share=0.3), "train")
+    assert (composed.composition, composed.few_particles) == (USUAL, 0.3)
+    assert not makes_on_device(params.replace(compose=True), torch.device("cuda"))
+    drawn = composed(np.random.default_rng(0))
+    assert torch.isfinite(drawn.half1).all()
+    pack = tmp_path / "models.npz"
+    list(write_model_pack(pack, read_models(table)))
+    packed = params.replace(models=pack, few_particles_share=0.3)
+    assert pair_source(packed, "train")[0].few_particles == 0.3
+    with pytest.raises(BlushError, match="no particles are composed"):
+        pair_source(packed.replace(compose=True), "train")
+
+
+def test_half_maps_from_files_are_looked_at_before_it_begins(params, tmp_path):
+    values = np.random.default_rng(0).normal(size=(20, 20, 20)).astype(np.float32)
+    for name, n in (("a_half1", 20), ("a_half2", 18)):
+        write_map(tmp_path / f"{name}.mrc", Volume(values[:n, :n, :n].copy(), (3.0,) * 3))
+    stored = params.replace(models=None, pairs=tmp_path)
+    with pytest.raises(BlushError, match="not on one grid"):
+        check_inputs(stored)
+    write_map(tmp_path / "a_half2.mrc", Volume(values + 1, (3.0,) * 3))
+    with pytest.raises(BlushError, match="or set validation_blocks to 0"):
+        check_inputs(stored)
+    check_inputs(stored.replace(validation_blocks=0))
+    assert not makes_on_device(stored, torch.device("cuda"))  # many workers read faster than one thread
 
 
 TWO_PROCESSES = """

@@ -202,3 +202,12 @@ def test_random_rotations_are_rotations_and_uniform():
     # The rotation angle of a uniform rotation has density (1 − cos ω)/π: mean π/2 + 2/π.
     angle = np.arccos(np.clip((np.trace(drawn, axis1=1, axis2=2) - 1) / 2, -1, 1))
     assert angle.mean() == pytest.approx(math.pi / 2 + 2 / math.pi, abs=0.04)
+
+
+def test_a_share_of_the_drawn_statistics_is_of_few_particles():
+    drawn = [draw_statistics(6.0, np.random.default_rng(seed), few_particles=0.4) for seed in range(200)]
+    few = [one for one in drawn if one.particles is not None]
+    assert 50 < len(few) < 110
+    assert all(300 <= one.particles <= 10_000 and 0 <= one.offset_error <= 0.9 for one in few)
+    plain = draw_statistics(6.0, np.random.default_rng(3))
+    assert replace(drawn[3], particles=None, offset_error=0.0) == plain  # what else is drawn stays the same

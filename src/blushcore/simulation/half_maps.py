@@ -13,7 +13,7 @@ in here.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -28,6 +28,9 @@ _EDGE_OF_DIVISION = 1e-3
 """An unregularised reconstruction is data ÷ (W + 10⁻³⟨W⟩_shell) (Kimanius et al. 2024)."""
 _SSNR_AT_RESOLUTION = 1 / 6
 """Where the FSC is 1/7, the spectral signal-to-noise ratio FSC/(1 − FSC) is 1/6."""
+_FEWEST_PARTICLES = 300
+_LARGEST_OFFSET_ERROR = 0.15
+"""In units of the resolution: beyond, the error alone would not let the halves agree so far."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +138,11 @@ def simulate_half_maps(
 
 
 def draw_statistics(
-    resolution: float, generator: np.random.Generator, *, anisotropy: float = 0.5
+    resolution: float,
+    generator: np.random.Generator,
+    *,
+    anisotropy: float = 0.5,
+    few_particles: float = 0.0,
 ) -> ReconstructionStatistics:
     """Draw plausible statistics for a reconstruction of the given resolution (Å).
 
@@ -147,6 +154,9 @@ def draw_statistics(
         Source of all that is drawn.
     anisotropy
         Chance that the views are not uniform.
+    few_particles
+        Chance that there are so few particles in each half, 300 to 10,000, that it shows: streaks, gaps between
+        views. Their offsets have errors then.
     """
     views: list[PreferredView] = []
     if generator.random() < anisotropy:
@@ -161,7 +171,7 @@ def draw_statistics(
                 )
             )
     usual_b = usual_b_factor(resolution)
-    return ReconstructionStatistics(
+    statistics = ReconstructionStatistics(
         resolution=resolution,
         b_factor=float(np.clip(usual_b * np.exp(generator.normal(0, 0.4)), 0, 600)),
         views=tuple(views),
@@ -171,6 +181,11 @@ def draw_statistics(
         voltage=float(generator.choice([200.0, 300.0])),
         noise_colour=float(generator.uniform(0, 4)),
     )
+    if few_particles == 0 or generator.random() >= few_particles:
+        return statistics
+    particles = np.exp(generator.uniform(np.log(_FEWEST_PARTICLES), np.log(MOST_PARTICLES)))
+    offset_error = generator.uniform(0, _LARGEST_OFFSET_ERROR) * resolution
+    return replace(statistics, particles=round(particles), offset_error=float(offset_error))
 
 
 def usual_b_factor(resolution: float) -> float:

@@ -32,6 +32,8 @@ class AtomPairs:
 
     models: Sequence[ModelEntry]
     device: torch.device
+    few_particles: float = 0.0
+    """Share that is as of few particles; see `draw_statistics`."""
 
     def __call__(self, generator: np.random.Generator) -> HalfMapPair:
         """Draw one of the models, turn it, and simulate half-maps of it."""
@@ -56,7 +58,7 @@ class AtomPairs:
         mask = particle_mask(vacuum, VOXEL_SIZE_ANGSTROM)
         density = in_solvent(vacuum, VOXEL_SIZE_ANGSTROM, float(generator.uniform()))
         resolution = float(np.exp(generator.uniform(np.log(3.2), np.log(11.0))))
-        statistics = draw_statistics(resolution, generator)
+        statistics = draw_statistics(resolution, generator, few_particles=self.few_particles)
         noise = torch.Generator(self.device).manual_seed(int(generator.integers(2**63)))
         halves = simulate_half_maps(density, mask, VOXEL_SIZE_ANGSTROM, statistics, noise)
         return HalfMapPair(

@@ -58,6 +58,8 @@ class SimulatedPairs:
     models: Sequence[ModelEntry]
     images_share: float = 0.0
     """Share of the pairs that are reconstructed from images; the others go by the fast route."""
+    few_particles: float = 0.0
+    """Share of those by the fast route that are as of few particles; see `draw_statistics`."""
     composition: Composition = _AS_IT_IS
     """What happens to the models before: nothing by default, `blushcore.simulation.compose.USUAL` for most."""
 
@@ -66,7 +68,12 @@ class SimulatedPairs:
         from_images = self.images_share > 0 and generator.random() < self.images_share
         entry = self.models[int(generator.integers(len(self.models)))]
         return simulate_pair(
-            entry, generator, from_images=from_images, composition=self.composition, others=self.models
+            entry,
+            generator,
+            from_images=from_images,
+            composition=self.composition,
+            others=self.models,
+            few_particles=self.few_particles,
         )
 
 
@@ -93,6 +100,7 @@ def simulate_pair(
     from_images: bool = False,
     composition: Composition = _AS_IT_IS,
     others: Sequence[ModelEntry] = (),
+    few_particles: float = 0.0,
 ) -> HalfMapPair:
     """Put a model into a random orientation and make two half-maps of it, at 1.5 Å.
 
@@ -112,6 +120,8 @@ def simulate_pair(
         Reconstruct them from images, which takes half a minute, instead of the fast route.
     composition, others
         What happens to the model before, and from which models a partner is drawn.
+    few_particles
+        Chance that the fast route is as of few particles.
 
     Raises
     ------
@@ -131,7 +141,7 @@ def simulate_pair(
         images = draw_image_statistics(resolution, generator)
         halves = half_maps_from_images(density, mask, VOXEL_SIZE_ANGSTROM, acquisition, images, generator)
     else:
-        statistics = draw_statistics(resolution, generator, anisotropy=anisotropy)
+        statistics = draw_statistics(resolution, generator, anisotropy=anisotropy, few_particles=few_particles)
         torch_generator = torch.Generator().manual_seed(int(generator.integers(2**63)))
         halves = simulate_half_maps(density, mask, VOXEL_SIZE_ANGSTROM, statistics, torch_generator)
     return HalfMapPair(halves.half1, halves.half2, mask, resolution, extent, halves.signal, density)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from blushcore.jobs.communicator import communicator
 from blushcore.jobs.train.parameters import TrainParameters
 from blushcore.jobs.train.session import Training
-from blushcore.jobs.train.sources import check_inputs
+from blushcore.jobs.train.sources import check_inputs, makes_on_device
 from blushcore.jobs.train.steps import next_batch
 from blushcore.protocol import (
     Control,
@@ -60,9 +60,9 @@ def train(params: TrainParameters, control: Control, state: JobState | None = No
     yield Message(
         text=f"Training on {text} from step {first_step} on, in {precision} on {trainer.device}{shared}."
     )
-    if params.half_maps_on == "auto" and params.images_share > 0 and trainer.device.type == "cuda":
+    if trainer.device.type == "cuda" and not makes_on_device(params, trainer.device):
         yield Message(
-            text="Half-maps are made by workers, because some come from images: the device will wait for them.",
+            text=f"Half-maps are made or read by {params.workers} workers: the device may wait for them.",
             level="warning",
         )
     yield from training.prepare_validation(control)

@@ -27,6 +27,16 @@ class TrainParameters(Parameters):
     images_share: float = Field(
         0.0, ge=0, le=1, description="Share of the simulated half-maps that are reconstructed from images"
     )
+    few_particles_share: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of the simulated half-maps as of few particles: streaks, gaps between views",
+    )
+    compose: bool = Field(
+        False,
+        description="Let things happen to models first: partners, missing and moving parts, micelles",
+    )
     name: str = Field("my-weights", description="Name of the resulting weights", pattern=r"^[\w.-]+$")
     steps: PositiveInt = Field(100_000, description="Steps in all")
     time_budget: PositiveFloat | None = Field(

@@ -10,10 +10,11 @@ from blushcore.denoiser.weights import find_weights, read_weights_info
 from blushcore.devices import resolve_device
 from blushcore.jobs.train.parameters import TrainParameters
 from blushcore.protocol import BlushError
-from blushcore.simulation import ModelEntry
+from blushcore.simulation import Composition, ModelEntry
+from blushcore.simulation.compose import USUAL
 from blushcore.simulation.model_pack import PackedModel, read_models
 from blushcore.training.atom_pairs import AtomPairs
-from blushcore.training.pair_files import StoredPairs, of_split, read_pairs
+from blushcore.training.pair_files import StoredPairs, check_pairs, of_split, read_pairs
 from blushcore.training.samples import MixedPairs, PairSource, SimulatedPairs
 
 Split: TypeAlias = Literal["train", "validation"]
@@ -28,6 +29,8 @@ def check_inputs(params: TrainParameters) -> None:
         When there are no models, a model's file is missing, or there are no such weights or device.
     """
     resolve_device(params.device)
+    if params.pairs is not None:
+        check_pairs(read_pairs(params.pairs))
     pair_source(params, "train")
     if params.validation_blocks:
         pair_source(params, "validation")
@@ -37,17 +40,23 @@ def check_inputs(params: TrainParameters) -> None:
         raise BlushError(
             "carry_on goes on where the initial weights ended, and there are none.", "Give initial_weights."
         )
-    if params.half_maps_on == "device" and params.images_share > 0:
+    if params.half_maps_on == "device" and needs_files(params):
         raise BlushError(
-            "Half-maps from images are made by workers, not on the device.",
-            "Leave out images_share, or make them beforehand and give them as pairs.",
+            "Half-maps from images and of composed particles are made by workers, not on the device.",
+            "Leave out images_share and compose, or make them beforehand and give them as pairs.",
         )
+
+
+def needs_files(params: TrainParameters) -> bool:
+    """Whether half-maps need more of a model than its atoms, which workers read from its file."""
+    return params.compose or params.images_share > 0
 
 
 def makes_on_device(params: TrainParameters, device: torch.device) -> bool:
     """Whether half-maps are made on the device that trains."""
     if params.half_maps_on == "auto":
-        return device.type == "cuda" and params.images_share == 0
+        # Files are read by many workers at once, or the device waits for them.
+        return device.type == "cuda" and not needs_files(params) and params.pairs is None
     return params.half_maps_on == "device"
 
 
@@ -82,10 +91,14 @@ def pair_source(
     if params.pairs is not None:
         entries = of_split(read_pairs(params.pairs), split)
         if entries:
-            stored = StoredPairs(entries)
+            stored = StoredPairs(entries, turned=split == "train")
             names.append(f"{len(entries)} pairs of half-maps")
         elif simulated is None or split == "train":
-            raise BlushError(f"{params.pairs} names no pair of half-maps for {split}.")
+            raise BlushError(
+                f"{params.pairs} names no pair of half-maps for {split}.",
+                f"Give some the split {split} in a table"
+                + (", or set validation_blocks to 0." if split == "validation" else "."),
+            )
     text = " and ".join(names)
     if simulated is not None and stored is not None:
         return MixedPairs(simulated, stored, params.pairs_share), text
@@ -97,13 +110,20 @@ def pair_source(
 def _simulated(params: TrainParameters, models: list[ModelEntry], device: torch.device | None) -> PairSource:
     """Return what makes half-maps of models: packs hold atoms only, which are drawn wherever it is wanted."""
     packed = isinstance(models[0], PackedModel)
-    if packed and params.images_share > 0:
+    if packed and needs_files(params):
         raise BlushError(
-            f"{params.models} holds atoms only, of which no images are made.", "Leave out images_share."
+            f"{params.models} holds atoms only, of which no images are made and no particles are composed.",
+            "Leave out images_share and compose, or give the table of models.",
         )
     if packed or device is not None:
-        return AtomPairs(models, torch.device("cpu") if device is None else device)
-    return SimulatedPairs(models, params.images_share)
+        where = torch.device("cpu") if device is None else device
+        return AtomPairs(models, where, params.few_particles_share)
+    return SimulatedPairs(
+        models,
+        params.images_share,
+        few_particles=params.few_particles_share,
+        composition=USUAL if params.compose else Composition(),
+    )
 
 
 def models_of(params: TrainParameters, split: Split) -> list[ModelEntry]:

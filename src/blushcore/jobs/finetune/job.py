@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch.utils.data import default_collate
 
-from blushcore.denoiser.finetuned import RECORD, data_set_record, data_sets_of
-from blushcore.denoiser.network import VOXEL_SIZE_ANGSTROM
-from blushcore.denoiser.provenance import is_denoised
+from blushcore.denoiser.finetuned import RECORD, data_sets_of
 from blushcore.denoiser.weights import WeightsInfo, find_weights, load_network, weights_bytes
 from blushcore.devices import resolve_device, use_reduced_precision
 from blushcore.jobs.finetune.judging import Judge
 from blushcore.jobs.finetune.parameters import FinetuneParameters
+from blushcore.jobs.finetune.preflight import Inputs, check_inputs
 from blushcore.jobs.train.examples import WeightsFile, example_slices
 from blushcore.jobs.train.session import named_losses
 from blushcore.jobs.train.steps import fraction_done, next_batch
@@ -34,69 +31,17 @@ from blushcore.protocol import (
     Progress,
     Started,
     Stopped,
-    blaming,
 )
-from blushcore.training.augmentation import HalfMapPair
 from blushcore.training.batches import BatchStream
 from blushcore.training.held_out import OnePair, Parts, TrainedPart, held_out_blocks, split_in_parts
-from blushcore.training.pair_files import PairEntry, load_pair
 from blushcore.training.samples import Example
 from blushcore.training.trainer import Schedule, Trainer, draw_recycles, new_network
-from blushcore.volumes import read_map
 
 _EXAMPLES = 4
 NOT_INDEPENDENT = (
     "What comes out knows both halves of this data set. It may show this map better; it must not be used to "
     "refine these particles, nor does what its two denoised halves agree on prove anything."
 )
-
-
-@dataclass(frozen=True, eq=False)
-class Inputs:
-    """What a fine-tuning reads before it begins."""
-
-    pair: HalfMapPair
-    data_set: dict[str, Any]
-    """The half-maps' names and hashes, for the weights' record."""
-    warnings: tuple[str, ...]
-
-
-def check_inputs(params: FinetuneParameters) -> Inputs:
-    """Read the half-maps and refuse what cannot work.
-
-    Raises
-    ------
-    BlushError
-        When a map cannot be read, they do not fit, they are one and the same, or there are no such weights or
-        device. It blames the parameter that is to be mended.
-    """
-    with blaming("device"):
-        resolve_device(params.device)
-    with blaming("weights"):
-        find_weights(params.weights)
-    warnings: list[str] = []
-    halves = []
-    for name in ("half1", "half2"):
-        path = getattr(params, name)
-        with blaming(name):
-            volume = read_map(path)
-            if is_denoised(volume):
-                raise BlushError(
-                    f"{path} was denoised already.", "Give half-maps as they were reconstructed: unfiltered."
-                )
-        halves.append((path.name, volume))
-        warnings += volume.warnings
-    if np.array_equal(halves[0][1].data, halves[1][1].data):
-        with blaming("half2"):
-            raise BlushError(
-                f"{params.half1} and {params.half2} are the same map.",
-                "Give the two half-maps of one reconstruction.",
-            )
-    pair = load_pair(PairEntry(params.half1, params.half2, params.mask, resolution=params.resolution))
-    if not math.isfinite(pair.resolution) or pair.resolution < 2 * VOXEL_SIZE_ANGSTROM:
-        pair = HalfMapPair(pair.half1, pair.half2, pair.mask, 2 * VOXEL_SIZE_ANGSTROM, pair.diameter)
-    record = data_set_record([(name, volume.data) for name, volume in halves])
-    return Inputs(pair, record, tuple(dict.fromkeys(warnings)))
 
 
 def finetune(params: FinetuneParameters, control: Control, state: JobState | None = None) -> Iterator[Event]:

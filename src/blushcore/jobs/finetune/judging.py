@@ -73,8 +73,11 @@ class Judge:
 
     @property
     def helped(self) -> bool:
-        """Whether the best weights are better than the start by more than chance moves the mean."""
-        return self.best_step > 0 and self.gain > self.uncertainty
+        """Whether the best weights are better than the start by more than chance moves the mean.
+
+        Two standard errors: the blocks overlap, and the best of many looks was chosen by them.
+        """
+        return self.best_step > 0 and self.gain > 2 * self.uncertainty
 
     def weights(self) -> Mapping[str, Tensor]:
         """Return the best weights."""

@@ -47,6 +47,7 @@ class FinetuneParameters(Parameters):
     resolution: PositiveFloat | None = Field(
         None, description="Of the half-maps (Å); by default where their FSC in the mask falls below 1/7"
     )
+    voxel_size: PositiveFloat | None = Field(None, description="Voxel size (Å) instead of what the headers say")
     seed: Seed = 0
     device: Device = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = Field("auto", description="Of the convolutions")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from docks import let_go, put_beside
 
+from blushcore.interactive.messages import CheckFinetuning, Failed, FinetuningChecked
 from blushcore.runs import read_run
 from blushcore.volumes import Volume, write_map
 
@@ -78,17 +79,20 @@ def test_the_dock_sets_up_a_fine_tuning_from_its_parameters(
     monkeypatch: pytest.MonkeyPatch,
     training: Path,
     recorded: Path,
+    silent: Any,
 ) -> None:
+    from worker_stand_ins import wait_until
+
     from napari_blush.training import widget as module
 
     started: list[Path] = []
     monkeypatch.setattr(module, "start_worker", started.append)
     viewer = make_viewer()
-    dock = module.FinetuneWidget(viewer)
+    dock = module.FinetuneWidget(viewer, silent)
     put_beside(viewer, dock, "Fine-tune")
     dock.run()
     assert dock.form._errors["half1"].text() == "Choose a map."
-    assert not started
+    assert not silent.is_running
 
     values = np.random.default_rng(0).random((12, 12, 12)).astype(np.float32)
     for number in (1, 2):
@@ -96,16 +100,36 @@ def test_the_dock_sets_up_a_fine_tuning_from_its_parameters(
     dock.take_files([tmp_path / "my_half2.mrc", tmp_path / "my_half1.mrc"])
     assert dock.form.values()["half1"] == tmp_path / "my_half1.mrc"
     assert dock.form.values()["half2"] == tmp_path / "my_half2.mrc"
-    dock.form.set_values({"name": "mine", "steps": 50})
+
+    def answered(event: type, **values: Any) -> None:
+        """Say what the worker finds out about what it was asked last."""
+        wait_until(lambda: bool(silent.asked(CheckFinetuning)))
+        [*_, request] = silent.asked(CheckFinetuning)
+        silent.requests.remove(request)
+        silent.said.emit(event(id=request.id, **values))
+
+    # It is looked at by itself; what is wrong stands under its field.
+    answered(Failed, request="check_finetuning", problem="They are the same map.", field="half2")
+    assert dock.form._errors["half2"].text() == "They are the same map."
+    silent.describe()
+    dock.form.set_values({"name": "mine", "steps": 50, "weights": "second"})
+    assert dock.form._errors["half2"].text() == ""
     dock.run()
+    assert not dock.start.isEnabled()
+    answered(Failed, request="check_finetuning", problem="There is no such device.", field="device")
+    assert (dock.start.isEnabled(), started) == (True, [])
+    dock.run()
+    found = {"resolution": 8.0, "diameter": 60.0, "device": "cpu", "device_name": "EPYC"}
+    answered(FinetuningChecked, **found, warnings=("They look filtered.",))
+    assert dock.message.text().endswith("They look filtered.")
+    assert dock.message.objectName() == "blushWarning"
+    assert not silent.is_running  # the training needs the memory
     qtbot.waitUntil(lambda: dock.view is not None, timeout=120_000)
     assert started == [tmp_path / "finetune_001"]
     run = read_run(tmp_path / "finetune_001")
-    assert (run.job, run.summary.parameters["name"], run.summary.parameters["steps"]) == (
-        "finetune",
-        "mine",
-        50,
-    )
+    parameters = run.summary.parameters
+    assert (run.job, parameters["name"], parameters["steps"]) == ("finetune", "mine", 50)
+    assert parameters["weights"] == "second"
     assert not dock.start.isEnabled()
 
     dock.take_files([recorded])

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, TypeAdapter, V
 
 from blushcore.protocol import Parameters
 
-PROTOCOL = 3
+PROTOCOL = 4
 """Number of this protocol; `Ready` says it first of all."""
 
 Triple: TypeAlias = tuple[float, float, float]
@@ -162,6 +162,18 @@ class CheckRefinement(_Model):
     output: Path
 
 
+class CheckFinetuning(_Model):
+    """Look at what a fine-tuning is to begin with.
+
+    Answered by `FinetuningChecked`, or `Failed` with its field. `parameters` are those of the job, as JSON
+    values.
+    """
+
+    request: Literal["check_finetuning"] = "check_finetuning"
+    id: str
+    parameters: dict[str, Any]
+
+
 class MakeDemoParticles(_Model):
     """Make the built-in particle set in `folder`, unless it is there already. Answered by `ParticlesMade`."""
 
@@ -187,6 +199,7 @@ Request: TypeAlias = Annotated[
     | Release
     | Describe
     | CheckRefinement
+    | CheckFinetuning
     | MakeDemoParticles
     | Quit,
     Field(discriminator="request"),
@@ -355,6 +368,18 @@ class RefinementChecked(_Model):
     warnings: tuple[str, ...] = ()
 
 
+class FinetuningChecked(_Model):
+    """A fine-tuning can begin: the half-maps' resolution and the particle's diameter (Å), and the device."""
+
+    event: Literal["finetuning_checked"] = "finetuning_checked"
+    id: str
+    resolution: float
+    diameter: float
+    device: str
+    device_name: str
+    warnings: tuple[str, ...] = ()
+
+
 class ParticlesMade(_Model):
     """A particle set lies in `folder`; how to refine it, as parameters of `blushcore.jobs.refine`."""
 
@@ -398,6 +423,7 @@ Event: TypeAlias = Annotated[
     | Compared
     | LocalResolutionMeasured
     | RefinementChecked
+    | FinetuningChecked
     | ParticlesMade
     | Cancelled
     | Failed,

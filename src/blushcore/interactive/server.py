@@ -22,6 +22,7 @@ from blushcore.interactive.measuring import Measuring
 from blushcore.interactive.messages import (
     Cancel,
     Cancelled,
+    CheckFinetuning,
     CheckRefinement,
     Compare,
     Compared,
@@ -126,6 +127,10 @@ class Server:
                 from blushcore.interactive.refinements import check_refinement  # compiled loops take a while
 
                 self._send(check_refinement(request))
+            case CheckFinetuning():
+                from blushcore.interactive.finetunings import check_finetuning
+
+                self._send(check_finetuning(request))
             case MakeDemoParticles():
                 from blushcore.interactive.refinements import make_demo_particles
 

@@ -6,8 +6,10 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from blushcore.interactive.messages import FinetuningChecked
 from blushcore.jobs.finetune.parameters import FinetuneParameters
 from blushcore.protocol import BlushError
 from blushcore.runs import create_run
@@ -15,11 +17,14 @@ from napari_blush.background import Background
 from napari_blush.panels.cards import Section, hint, restyle
 from napari_blush.panels.dock import Dock, scrolled
 from napari_blush.panels.files import ending_of
+from napari_blush.panels.network import FROM_FILE, NetworkChoice
 from napari_blush.parameter_form import ParameterForm
 from napari_blush.plots.theme import follow_theme
 from napari_blush.refine.places import proposed_run
 from napari_blush.refine.runs import require_room, start_worker
+from napari_blush.training.checks import FinetuneChecks, words_of_check
 from napari_blush.training.view import TrainingView, is_training
+from napari_blush.worker import WorkerClient
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -34,6 +39,13 @@ _LABELS = {
     "time_budget": "Minutes at most",
 }
 _NOTHING = {"time_budget": "no limit"}
+_CHOICES: dict[str, list[tuple[str, Any]]] = {
+    "weights": [("default", None), (FROM_FILE, FROM_FILE)],
+    "device": [("automatic", "auto")],
+}
+_SECOND_HALF = ("half2", "half_2", "half-2", "map_2", "map-2", "half_b", "half-b", "map_b")
+_SETTLE_MILLISECONDS = 400
+"""After the last change of the form, before half-maps are read."""
 _ABOUT = (
     "Half-maps as they were reconstructed. A part of the particle is held out: by it the best weights are "
     "chosen, and if none is better, yours are kept."
@@ -51,13 +63,40 @@ class FinetuneWidget(Dock):
     ----------
     napari_viewer
         Where the example slices are shown.
+    worker
+        The process that looks at the half-maps; by default a new one, started when it is needed.
     """
 
-    def __init__(self, napari_viewer: Viewer) -> None:
+    def __init__(self, napari_viewer: Viewer, worker: WorkerClient | None = None) -> None:
         super().__init__(napari_viewer, least_width=350)
+        self._worker = WorkerClient() if worker is None else worker
+        self._worker.setParent(self)
         self._background = Background(self)
+        self.checks = FinetuneChecks(self._worker, self)
         self.view: TrainingView | None = None
-        self.form = ParameterForm(FinetuneParameters, fields=_MAIN, labels=_LABELS, nothing=_NOTHING)
+        self._waiting: FinetuneParameters | None = None
+        """What begins as soon as it is found to be good."""
+        self.form = ParameterForm(
+            FinetuneParameters, fields=_MAIN, labels=_LABELS, nothing=_NOTHING, choices=_CHOICES
+        )
+        self.network = NetworkChoice(self.form)
+        self._build()
+        self._settle = QTimer(self)
+        self._settle.setSingleShot(True)
+        self._settle.setInterval(_SETTLE_MILLISECONDS)
+        self._settle.timeout.connect(self._look)
+        self.start.clicked.connect(self.run)
+        self.stop.clicked.connect(self._stop)
+        self.watch.clicked.connect(self._ask)
+        self.network.changed.connect(self._on_form)
+        self.checks.described.connect(self.network.offer)
+        self.checks.passed.connect(self._on_passed)
+        self.checks.refused.connect(self._on_refused)
+        self.checks.failed.connect(lambda sentence: self._on_refused("", sentence))
+        self.end_with(self._background.close, self._close_view, self.checks.rest, self._settle.stop)
+        follow_theme(self, self.take_palette, napari_viewer)
+
+    def _build(self) -> None:
         self.start = QPushButton("Fine-tune")
         self.start.setObjectName("blushPrimary")
         self.start.setToolTip("Start it in a process of its own, which outlives napari")
@@ -86,11 +125,6 @@ class FinetuneWidget(Dock):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 6, 6, 6)
         layout.addWidget(scrolled(content))
-        self.start.clicked.connect(self.run)
-        self.stop.clicked.connect(self._stop)
-        self.watch.clicked.connect(self._ask)
-        self.end_with(self._background.close, self._close_view)
-        follow_theme(self, self.take_palette, napari_viewer)
 
     def take_files(self, paths: list[Path]) -> None:
         """Take half-maps and masks by their names, and a run directory to watch."""
@@ -103,24 +137,75 @@ class FinetuneWidget(Dock):
                 self._say(f"{path.name} is neither a map nor a run directory.", wrong=True)
 
     def run(self) -> None:
-        """Start what is set up, and watch it."""
-        values = self.form.values()
-        for name in _MAIN:
-            self.form.set_error(name, "")
-        missing = [name for name in ("half1", "half2") if not _is_file(values[name])]
-        for name in missing:
-            self.form.set_error(name, "Choose a map.")
-        if missing:
+        """Look at what is set up; begin it, and watch it, if it is good."""
+        self._settle.stop()
+        params = self._parameters(complain=True)
+        if params is None:
             return
+        self._waiting = params
+        self.start.setEnabled(False)
+        self._say("Looking at the half-maps …")
+        self.checks.check(params)
+
+    # --- looking at what is set up ----------------------------------------------------------------------------
+
+    def _on_form(self) -> None:
+        self._waiting = None
+        self.checks.forget()
+        self._clear_errors()
+        is_running = self._is_watching_a_running_one()
+        self.start.setEnabled(not is_running)
+        if not is_running and all(_is_file(self.form.values()[name]) for name in ("half1", "half2")):
+            self._settle.start()
+
+    def _look(self) -> None:
+        params = self._parameters(complain=False)
+        if params is not None:
+            self._say("Looking at the half-maps …")
+            self.checks.check(params)
+
+    def _parameters(self, *, complain: bool) -> FinetuneParameters | None:
+        """Return what the form holds; None where it cannot be, which is told if that is wanted."""
+        values = self.form.values()
+        self._clear_errors()
+        missing = [name for name in ("half1", "half2") if not _is_file(values[name])]
+        if missing:
+            for name in missing if complain else ():
+                self.form.set_error(name, "Choose a map.")
+            return None
         try:
-            params = FinetuneParameters.parse(values, "The form").with_absolute_paths()
-            directory = proposed_run(params.half1, "finetune")
-            require_room(directory)
+            return FinetuneParameters.parse(values, "The form").with_absolute_paths()
         except BlushError as error:
             self._say(str(error), wrong=True)
+            return None
+
+    def _on_passed(self, found: FinetuningChecked) -> None:
+        self._say(words_of_check(found), warns=bool(found.warnings))
+        params, self._waiting = self._waiting, None
+        if params is not None:
+            self._begin(params)
+
+    def _on_refused(self, field: str, sentence: str) -> None:
+        self._waiting = None
+        self.start.setEnabled(not self._is_watching_a_running_one())
+        under_field = self.form.set_error(field, sentence)
+        self._say("" if under_field else sentence, wrong=True)
+
+    def _clear_errors(self) -> None:
+        for name in _MAIN:
+            self.form.set_error(name, "")
+
+    # --- running ----------------------------------------------------------------------------------------------
+
+    def _begin(self, params: FinetuneParameters) -> None:
+        """Make the run's directory and start its worker."""
+        directory = proposed_run(params.half1, "finetune")
+        try:
+            require_room(directory)
+        except BlushError as error:
+            self._on_refused("", str(error))
             return
-        self.start.setEnabled(False)
-        self._say("It begins …")
+        self.checks.rest()  # the training needs the memory
 
         def work() -> Path:
             create_run(directory, "finetune", params)
@@ -128,8 +213,7 @@ class FinetuneWidget(Dock):
             return directory
 
         def failed(error: Exception) -> None:
-            self.start.setEnabled(True)
-            self._say(str(error), wrong=True)
+            self._on_refused("", str(error))
 
         self._background.run(work, self._try_to_attach, failed)
 
@@ -154,11 +238,13 @@ class FinetuneWidget(Dock):
         self._say(f"Its files are in {directory}.")
         self._on_looked()
 
+    def _is_watching_a_running_one(self) -> bool:
+        return self.view is not None and self.view.run.summary.life in ("waiting", "running")
+
     def _on_looked(self) -> None:
-        assert self.view is not None
-        is_running = self.view.run.summary.life in ("waiting", "running")
+        is_running = self._is_watching_a_running_one()
         self.stop.setVisible(is_running)
-        self.start.setEnabled(not is_running)
+        self.start.setEnabled(not is_running and self._waiting is None)
 
     def _stop(self) -> None:
         if self.view is not None:
@@ -189,14 +275,15 @@ class FinetuneWidget(Dock):
     def _field_for(self, path: Path) -> str:
         """Return which field a map's name speaks of; else the first that is empty."""
         name = path.name.lower()
-        for words, field in ((("mask",), "mask"), (("half2", "half_2", "map_2"), "half2")):
+        for words, field in ((("mask",), "mask"), (_SECOND_HALF, "half2")):
             if any(word in name for word in words):
                 return field
         return "half2" if _is_file(self.form.values()["half1"]) and "1" not in name else "half1"
 
-    def _say(self, sentence: str, *, wrong: bool = False) -> None:
+    def _say(self, sentence: str, *, wrong: bool = False, warns: bool = False) -> None:
         self.message.setText(sentence)
-        self.message.setObjectName("blushError" if wrong else "blushHint")
+        self.message.setVisible(bool(sentence))
+        self.message.setObjectName("blushError" if wrong else "blushWarning" if warns else "blushHint")
         restyle(self.message)
 
 

@@ -86,3 +86,13 @@ def test_random_phases_show_what_a_denoiser_makes_up(raw, detail):
     assert agreement_by_chance(lambda volume: volume + detail, raw, 8)[beyond].min() > 0.4
     one, other = (agreement_by_chance(lambda volume: volume, raw, 8, seed=seed) for seed in (0, 1))
     assert not np.array_equal(one, other)
+
+
+def test_what_a_signal_is_multiplied_by_is_not_told_where_there_is_none(truth):
+    rng = torch.Generator().manual_seed(4)
+    first, second = (truth + 4 * torch.randn(truth.shape, generator=rng) for _ in range(2))
+    transfer = measured_transfer((first, second), (first, second))
+    noise = fsc(first, second)[1:] < 0.143
+    assert 2 < noise.sum() < BOX // 2 - 2
+    np.testing.assert_array_equal(np.isnan(transfer.signal[1:]), noise)
+    assert np.isfinite(transfer.noise[1:]).all()

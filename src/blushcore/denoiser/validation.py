@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from blushcore.denoiser.network import Denoised
-from blushcore.shells import fsc, randomise_phases, transform_cross_sums
+from blushcore.shells import HALF_MAP_THRESHOLD, fsc, randomise_phases, transform_cross_sums
 
 Floats = NDArray[np.float64]
 Halves = tuple[Tensor, Tensor]
@@ -81,7 +81,7 @@ def cross_validation(raw: Halves, denoised: Halves, mask: Tensor | None = None) 
 class Transfer:
     """What a denoiser multiplies signal and noise by in each shell, float64 ``(n // 2 + 1,)`` each.
 
-    NaN where the halves do not agree (signal) or have no noise.
+    NaN where the halves do not agree to 0.143 (signal) or have no noise.
     """
 
     signal: Floats
@@ -95,8 +95,9 @@ class Transfer:
 def measured_transfer(raw: Halves, denoised: Halves, mask: Tensor | None = None) -> Transfer:
     """Measure the transfer of a denoiser, told apart by what the halves share.
 
-    Signal: Re Σ D₁R₂* ÷ Re Σ R₁R₂*, as the noise of half 2 knows nothing of half 1; noise: what D₁ shares with
-    R₁ beyond that, over what R₁ has beyond it. Means over both halves. A Wiener filter multiplies both alike.
+    Signal: Re Σ D₁R₂* ÷ Re Σ R₁R₂*, as the noise of half 2 knows nothing of half 1, where the halves agree to
+    0.143 (below it is chance divided by chance); noise: what D₁ shares with R₁ beyond that, over what R₁ has
+    beyond it. Means over both halves. A Wiener filter multiplies both alike.
 
     Parameters
     ----------
@@ -110,7 +111,9 @@ def measured_transfer(raw: Halves, denoised: Halves, mask: Tensor | None = None)
     with_other = transform_cross_sums(denoised1, two).cross + transform_cross_sums(denoised2, one).cross
     with_own = transform_cross_sums(denoised1, one).cross + transform_cross_sums(denoised2, two).cross
     noise = halves.power1 + halves.power2 - 2 * halves.cross
-    return Transfer(_ratio(with_other, 2 * halves.cross), _ratio(with_own - with_other, noise))
+    signal = _ratio(with_other, 2 * halves.cross)
+    agree = halves.correlation() >= HALF_MAP_THRESHOLD
+    return Transfer(np.where(agree, signal, np.nan), _ratio(with_own - with_other, noise))
 
 
 def agreement_by_chance(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from blushcore.reports import report_of
 from blushcore.reports.classification import classes_section, drawn_classes, measure_classes
 from blushcore.reports.denoising import denoiser_section
 from blushcore.reports.facts import read_facts
+from blushcore.reports.words import value_words
 from blushcore.runs import run_job
 from blushcore.shells import fsc
 from blushcore.volumes import Volume, read_map, write_map
@@ -58,7 +60,7 @@ def test_a_classification_is_told_by_its_classes(run):
         assert f"{100 * share:.1f} %" in text
     counts = starfile.read(folder / "run_it003_data.star")["particles"]["rlnClassNumber"].value_counts()
     assert all(str(count) in told.texts for count in counts)
-    for words in ("Class 1", "Class 2", "share of the particles (%)", "particles that changed class (%)"):
+    for words in ("Class 1", "Class 2", "share of the particles (%)", "changed class (%)"):
         assert words in told.texts
     assert "no measurement" in text
     assert "FSC 0.143" not in text  # there are no halves to measure it from
@@ -153,3 +155,26 @@ def test_the_denoiser_of_a_classification_is_named_with_what_it_took(run):
     told = denoiser_section(replace(facts, history=history))
     assert "the map of every class went through the denoiser" in told
     assert "Weights v&lt;1&gt;. It took 25 % of the time." in told
+
+
+def test_a_class_has_one_colour_in_all_charts_and_they_are_named_in_order(run):
+    from dataclasses import replace
+
+    folder, truth = run
+    facts = read_facts(folder)
+    found = measure_classes(facts, truth)
+    assert found is not None
+    found = replace(found, largest=1, with_largest={2: found.with_largest[2]})
+    page = classes_section(facts, found)
+    keys = re.findall(r'class="line (c\d)"[^>]*d="M[^"h]*h24"/><text class="key"[^>]*>(class \d)<', page)
+    assert set(keys) == {("c1", "class 1"), ("c2", "class 2")}
+    names = [name for _, name in keys]
+    # Shares, resolutions, signal, truth; a single line needs no legend.
+    assert names == ["class 1", "class 2"] * 4
+    (between,) = re.findall(r'aria-label="[^"]*with class 1">.*?</svg>', page)
+    assert 'class="line c2"' in between
+    assert 'class="line c1"' not in between
+
+
+def test_several_references_are_listed_in_words():
+    assert value_words(["a.mrc", 2.5, None]) == "a.mrc, 2.5, –"

@@ -204,7 +204,7 @@ def over_iterations(
         y_ticks=ticks,
         height=220,
     )
-    return chart(axes, lines, label=y_label, width=HALF_WIDTH)
+    return chart(axes, lines[::-1], label=y_label, width=HALF_WIDTH)  # the first one on top, and named first
 
 
 def _log_ticks(low: float, high: float) -> list[Tick]:

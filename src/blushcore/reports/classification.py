@@ -119,11 +119,12 @@ def classes_section(facts: RunFacts, measured: ClassesMeasured | None) -> str:
     if not shares:
         return ""
     drawn = drawn_classes(shares)
-    parts = [_table(newest, measured), _shares_chart(facts.history, drawn), _signal_chart(newest, drawn)]
+    colours = {number: f"c{place % MOST_DRAWN + 1}" for place, number in enumerate(drawn)}
+    parts = [_table(newest, measured), _shares_chart(facts.history, drawn), _signal_chart(newest, colours)]
     if measured is not None and measured.with_truth:
-        parts.append(_truth_chart(measured))
+        parts.append(_truth_chart(measured, colours))
     if measured is not None and measured.with_largest:
-        parts.append(_between_chart(measured))
+        parts.append(_between_chart(measured, colours))
     left = len(shares) - len(drawn)
     if left > 0:
         parts.append(
@@ -176,7 +177,7 @@ def _shares_chart(history: Sequence[Mapping[str, Any]], drawn: Sequence[int]) ->
     names = [(n, f"class {n}") for n in drawn]
     drawings = [
         over_iterations(flat, [(f"share{n}", name) for n, name in names], "share of the particles (%)"),
-        over_iterations(flat, [("moved", "changed class")], "particles that changed class (%)"),
+        over_iterations(flat, [("moved", "changed class")], "changed class (%)"),
         over_iterations(
             flat, [(f"angstrom{n}", name) for n, name in names], "estimated resolution (Å)", is_log=True
         ),
@@ -184,55 +185,56 @@ def _shares_chart(history: Sequence[Mapping[str, Any]], drawn: Sequence[int]) ->
     return f'<div class="pair">{"".join(drawings)}</div>'
 
 
-def _signal_chart(newest: Mapping[str, Any], drawn: Sequence[int]) -> str:
+def _signal_chart(newest: Mapping[str, Any], colours: Mapping[int, str]) -> str:
     """Draw SSNR / (1 + SSNR) of each class: what an FSC would be, were the prior's SSNR right."""
     curves = newest.get("class_ssnr")
     if not curves:
         return ""
     size = float(newest["box"]) * float(newest["voxel_size_angstrom"])
     lines = []
-    for place, number in enumerate(drawn):
+    for number in colours:
         ratio = np.array([np.nan if value is None else value for value in curves[number - 1]], np.float64)
         share = ratio / (1 + ratio)
-        lines.append(_line(f"class {number}", share, size, place))
+        lines.append(_line(number, share, size, colours))
     axes = _axes(lines, "share of signal", (Tick(0.5, "SSNR 1"),))
     return (
-        chart(axes, lines, label="Share of signal in each class by spatial frequency")
+        chart(axes, lines[::-1], label="Share of signal in each class by spatial frequency")
         + '<p class="caption">Share of signal, SSNR / (1 + SSNR), by the spatial frequency. The signal is '
         "taken to be the reference's own power times T, so these curves flatter: they are for comparing "
         "classes.</p>"
     )
 
 
-def _truth_chart(measured: ClassesMeasured) -> str:
+def _truth_chart(measured: ClassesMeasured, colours: Mapping[int, str]) -> str:
     lines = [
-        _line(f"class {number}", curve, measured.size_angstrom, place)
-        for place, (number, curve) in enumerate(measured.with_truth.items())
+        _line(number, curve, measured.size_angstrom, colours) for number, curve in measured.with_truth.items()
     ]
     axes = _axes(lines, "FSC with the truth", (Tick(MAP_MODEL_THRESHOLD, f"{MAP_MODEL_THRESHOLD:g}"),))
     return (
-        chart(axes, lines, label="Fourier shell correlation of each class with the truth")
+        chart(axes, lines[::-1], label="Fourier shell correlation of each class with the truth")
         + f'<p class="caption">The map of each class against {html.escape(measured.truth)}, in a soft mask '
         "made of it. The maps are as the prior left them.</p>"
     )
 
 
-def _between_chart(measured: ClassesMeasured) -> str:
+def _between_chart(measured: ClassesMeasured, colours: Mapping[int, str]) -> str:
     lines = [
-        _line(f"class {number}", curve, measured.size_angstrom, place)
-        for place, (number, curve) in enumerate(measured.with_largest.items())
+        _line(number, curve, measured.size_angstrom, colours) for number, curve in measured.with_largest.items()
     ]
     axes = _axes(lines, f"FSC with class {measured.largest}", (Tick(0.5, "0.5"),))
     return (
-        chart(axes, lines, label=f"Fourier shell correlation of the classes with class {measured.largest}")
+        chart(
+            axes, lines[::-1], label=f"Fourier shell correlation of the classes with class {measured.largest}"
+        )
         + f'<p class="caption">How far the classes differ: the FSC of each with class {measured.largest}, the '
         "largest. A curve that stays high is the same structure once more, or the same turned a little less "
         "well; one that falls early is another structure, noise, or the same in another frame.</p>"
     )
 
 
-def _line(name: str, curve: NDArray[np.float64], size: float, place: int) -> Line:
-    return Line(name, np.arange(1, len(curve)) / size, curve[1:], f"c{place % MOST_DRAWN + 1}", width=2.0)
+def _line(number: int, curve: NDArray[np.float64], size: float, colours: Mapping[int, str]) -> Line:
+    """Return the curve of a class, which has one colour in all charts."""
+    return Line(f"class {number}", np.arange(1, len(curve)) / size, curve[1:], colours[number], width=2.0)
 
 
 def _axes(lines: Sequence[Line], y_label: str, levels: Sequence[Tick]) -> Axes:

@@ -53,7 +53,7 @@ def tiles(facts: RunFacts, measured: Measured) -> str:
         found.append((f"{newest['resolution_angstrom']:.2f} Å", "resolution", what))
     if _has_classes(facts):
         shares = facts.newest["class_distribution"]
-        found.append((str(len(shares)), "classes", f"the largest has {100 * max(shares):.0f} %"))
+        found.append((str(len(shares)), "classes", f"the largest has {100 * max(shares):.0f}\u00a0%"))
     if measured.truth is not None:
         reached = resolution_words(measured.truth.angstrom)
         found.append((reached, "against the truth", "FSC 0.5, in its mask"))

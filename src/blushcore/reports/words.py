@@ -14,6 +14,8 @@ def value_words(value: Any) -> str:
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(value_words(one) for one in value)
     return f"{value:.5g}" if isinstance(value, float) else str(value)
 
 

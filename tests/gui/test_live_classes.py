@@ -48,15 +48,15 @@ def test_one_class_or_all_of_them_are_shown(qtbot: Any, docked: Any, classified:
     qtbot.waitUntil(lambda: view.layers.shown == ITERATIONS, timeout=PATIENCE)
     entries = [view.classes.box.itemText(index) for index in range(view.classes.box.count())]
     assert entries == [
-        "Class 1 · 70 % of the images · 4.0 Å",
-        "Class 2 · 30 % of the images · 5.0 Å",
+        "Class 1 · 70 % · 4.0 Å",
+        "Class 2 · 30 % · 5.0 Å",
         "All 2, side by side",
     ]
     assert view.classes.isVisible()
     assert not view.modes["halves"].isVisible()  # there are none
     qtbot.waitUntil(lambda: view.layers.split is not None, timeout=PATIENCE)
     assert view.layers.split.after.name == "run class 1 (70%)"
-    assert view.layers.split.before.name == "run class 1 before the prior"
+    assert view.layers.split.before.name == "run class 1 before"
 
     view.classes.box.setCurrentIndex(1)
     qtbot.waitUntil(
@@ -83,7 +83,7 @@ def test_one_class_or_all_of_them_are_shown(qtbot: Any, docked: Any, classified:
     qtbot.waitUntil(lambda: view.layers.shown == 1, timeout=PATIENCE)
     assert view.classes.number is None
     assert set(visible(viewer)) == {"run class 1 (57%)", "run class 2 (43%)"}
-    assert view.classes.box.itemText(1) == "Class 2 · 43 % of the images"  # not resolved yet
+    assert view.classes.box.itemText(1) == "Class 2 · 43 %"  # not resolved yet
     view.modes["split"].click()  # of the class that was looked at
     qtbot.waitUntil(lambda: view.layers.split is not None, timeout=PATIENCE)
     assert not viewer.canvas.grid.enabled
@@ -162,6 +162,27 @@ def test_a_class_in_words() -> None:
         "class_resolution_angstrom": [7.25, None],
         "empty_classes": [2],
     }
-    assert words_of_class(1, figures) == "Class 1 · 100 % of the images · 7.2 Å"
+    assert words_of_class(1, figures) == "Class 1 · 100 % · 7.2 Å"
     assert words_of_class(2, figures) == "Class 2 · empty"
     assert words_of_class(3, {}) == "Class 3"
+
+
+def test_values_of_many_classes_go_on_in_the_next_line(qtbot: Any, qapp: Any) -> None:
+    from napari_blush.plots.classes import ClassesPlot
+
+    plot = ClassesPlot()
+    qtbot.addWidget(plot)
+    plot.resize(320, 500)
+    plot.show()
+    count = 12
+    figures = {"iteration": 1, "class_distribution": [1 / count] * count, "mean_p_max": 0.5}
+    plot.set_history([{"iteration": 0}, figures])
+    words = plot.readout
+    assert words.text().count("8.33") == count
+    widest = max(
+        words.fontMetrics().horizontalAdvance(word) for word in ("Share of the images (%) 8.33", "8.33")
+    )
+    assert widest < words.width()
+    # What cannot be broken is no wider than a value: the whole needs more height, not more width.
+    assert words.heightForWidth(words.width()) > 2 * words.fontMetrics().lineSpacing()
+    assert words.height() >= words.heightForWidth(words.width())

@@ -137,6 +137,7 @@ def test_whether_the_denoiser_keeps_to_the_data(qtbot: Any, qapp: Any, tmp_path:
     plot.set_history(figures)  # the newest that has a denoiser
     assert plot.iteration == 2
     assert "makes up detail" in plot._warning.text()
+    assert plot._plot.getAxis("left").labelText == "FSC, factor"  # it is not all of it an FSC
     plot.export(tmp_path / "denoiser.csv")
     assert (tmp_path / "denoiser.csv").read_text().startswith("shell,frequency")
     plot.export(tmp_path / "denoiser.svg")

@@ -26,7 +26,12 @@ pytestmark = pytest.mark.gui
             "Begin with a lower “HEALPix order” (Expert) than “Local from order” (Expert).",
         ),
         ("refine", "Use --padding 1 or a smaller box.", "Use “Padding” (Expert) 1 or a smaller box."),
-        ("classify", "or use --alignment global.", "or use “Alignment” global."),
+        ("classify", "or use --alignment global.", "or use “Alignment”: “everywhere”."),
+        (
+            "classify",
+            "and --alignment local begins with them.",
+            "and “Alignment”: “near the last poses” begins with them.",
+        ),
         (
             "classify",
             "Fewer will do, or give --reseed-empty.",

@@ -57,7 +57,7 @@ def words_of_class(number: int, figures: Mapping[str, Any]) -> str:
     """Return a class with its share of the images and its resolution, as far as they are known."""
     words = [f"Class {number}"]
     for name, text, factor in (
-        ("class_distribution", "{:.0f} % of the images", 100.0),
+        ("class_distribution", "{:.0f} %", 100.0),
         ("class_resolution_angstrom", "{:.1f} Å", 1.0),
     ):
         values = figures.get(name) or ()

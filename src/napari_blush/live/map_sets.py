@@ -134,7 +134,7 @@ class MapSet:
             return _NAMES[role]
         words = f"class {number}"
         if base(role) != "map":
-            return f"{words} {_NAMES[base(role)]}"
+            return f"{words} {base(role)}"  # short: a list of layers leaves out the middle of long names
         return f"{words} ({self.shares[number - 1]:.0%})" if number <= len(self.shares) else words
 
 

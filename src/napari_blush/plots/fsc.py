@@ -67,6 +67,7 @@ class FscPlot(Chart):
     file_name = "fsc"
     _HIGHEST = 1.04
     """Where the vertical axis ends at most."""
+    _LEFT_LABEL = "Fourier shell correlation"
     _curves: tuple[Curve, ...]
     _threshold: float | None
 
@@ -182,7 +183,7 @@ class FscPlot(Chart):
         label = {"color": palette.ink, "font-size": "9pt"}
         self._plot.setLabel("bottom", "spatial frequency (1/Å)", **label)
         self._plot.setLabel("top", "resolution (Å)", **label)
-        self._plot.setLabel("left", "Fourier shell correlation", **label)
+        self._plot.setLabel("left", self._LEFT_LABEL, **label)
         self._plot.getAxis("left").setGrid(28)
         self._warning.setStyleSheet(f"color: {palette.curves[1]};")
         super()._on_theme(palette)
@@ -262,7 +263,12 @@ class FscPlot(Chart):
 
     def _figure(self, file_format: str) -> bytes:
         return fsc_figure(
-            self._curves, self._box_size_angstrom, self._threshold, file_format, highest=self._HIGHEST
+            self._curves,
+            self._box_size_angstrom,
+            self._threshold,
+            file_format,
+            highest=self._HIGHEST,
+            y_label=self._LEFT_LABEL,
         )
 
     def _csv(self) -> bytes:

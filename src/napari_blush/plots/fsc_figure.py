@@ -28,6 +28,7 @@ def fsc_figure(
     *,
     cut_off_angstrom: float | None = None,
     highest: float = 1.04,
+    y_label: str = "Fourier shell correlation",
 ) -> bytes:
     """Draw curves over spatial frequency, resolution on top.
 
@@ -45,6 +46,8 @@ def fsc_figure(
         Resolution at which an upright line is drawn, if anywhere.
     highest
         Where the vertical axis ends at most; see `value_range`.
+    y_label
+        Of the vertical axis.
 
     Returns
     -------
@@ -77,7 +80,7 @@ def fsc_figure(
         )
     if cut_off_angstrom is not None:
         axes.axvline(1 / cut_off_angstrom, color=_FAINT, lw=1.0, ls=(0, (4, 2)), zorder=1)
-    _dress(axes)
+    _dress(axes, y_label)
     if curves:
         figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8.5)
     return drawn(figure, file_format)
@@ -98,9 +101,9 @@ def value_range(curves: Sequence[Curve], highest: float) -> tuple[float, float]:
     return max(-1.02, min(-0.06, float(finite.min()) - 0.04)), min(highest, float(finite.max()) + 0.04)
 
 
-def _dress(axes: Axes) -> None:
+def _dress(axes: Axes, y_label: str) -> None:
     axes.set_xlabel("spatial frequency (1/Å)", color=_INK)
-    axes.set_ylabel("Fourier shell correlation", color=_INK)
+    axes.set_ylabel(y_label, color=_INK)
     axes.set_yticks(np.arange(0, axes.get_ylim()[1], 0.2))
     axes.grid(axis="y", color="0.93", lw=0.8)
     axes.tick_params(labelsize=8.5, colors=_INK)

@@ -72,5 +72,7 @@ class ProgressPlots(StackedCharts):
                 if (value := panel.value(series, figures)) is not None
             ]
             if found:
-                words.append(f"{panel.title.replace(' ', '&nbsp;')}&nbsp;" + "&nbsp;&nbsp;".join(found))
+                # Many classes have many values: they may go on in the next line.
+                apart = "&nbsp;&nbsp;" if panel.has_legend else " &nbsp;"
+                words.append(f"{panel.title.replace(' ', '&nbsp;')}&nbsp;" + apart.join(found))
         return words

@@ -29,6 +29,7 @@ class SafeguardsPlot(FscPlot):
 
     file_name = "denoiser"
     _HIGHEST = 1.6
+    _LEFT_LABEL = "FSC, factor"
     _figures: Mapping[str, Any]
 
     def _build(self) -> None:

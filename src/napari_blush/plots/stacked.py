@@ -28,6 +28,8 @@ DASHES = (
 """For more curves than there are colours: in Qt's words and in matplotlib's."""
 _HEADROOM = 1.02
 _DOT_PX, _MOST_DOTS = 5, 60
+_RIGHT_PX = 10
+"""Room right of the charts: half of the last number below them stands there."""
 _BESIDE = 0.3, 0.02
 """Room at both ends of the horizontal axis: at least so many iterations, and this share of them."""
 
@@ -88,6 +90,8 @@ class StackedCharts(Chart):
     def _build(self) -> None:
         self._history, self._shown, self._panels = [], None, self._AT_FIRST
         self.graphics.ci.layout.setVerticalSpacing(2)
+        left, top, _, bottom = self.graphics.ci.layout.getContentsMargins()
+        self.graphics.ci.layout.setContentsMargins(left, top, _RIGHT_PX, bottom)
         self._build_plots()
 
     def _build_plots(self) -> None:

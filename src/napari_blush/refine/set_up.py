@@ -52,7 +52,7 @@ class SetUp(QWidget):
             "Map to begin with, of the particles' box and pixel size (Å); it is low-passed first",
         )
         self.solvent_mask = MapChoice(
-            viewer, "Solvent mask", "a sphere of the diameter", "Solvent mask (0 to 1) on the particles' grid"
+            viewer, "Solvent mask", "sphere of the diameter", "Solvent mask (0 to 1) on the particles' grid"
         )
         self.panels = {kind.name: ParametersPanel(viewer, kind) for kind in KINDS}
         self._build()

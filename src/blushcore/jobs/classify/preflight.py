@@ -37,7 +37,7 @@ def _to_be_classified(params: ClassifyParameters, table: ParticleTable) -> Parti
     if params.alignment in NEEDS_POSES and not table.has_poses:
         with blaming("alignment"):
             raise BlushError(
-                f"{table.path.name} has no angles (rlnAngleRot, rlnAngleTilt, rlnAnglePsi), and alignment "
+                f"{table.path.name} has no angles (rlnAngleRot, rlnAngleTilt, rlnAnglePsi), and --alignment "
                 f"{params.alignment} begins with them.",
                 "Give the _data.star of a refinement, or use --alignment global.",
             )

@@ -15,7 +15,16 @@ import starfile
 
 from blushcore.jobs.classify.job import JOB, classify
 from blushcore.jobs.classify.preflight import check_inputs
-from blushcore.protocol import BlushError, Control, Finished, IterationDone, JobState, Message, Started
+from blushcore.protocol import (
+    BlushError,
+    Control,
+    Finished,
+    IterationDone,
+    JobState,
+    Message,
+    Progress,
+    Started,
+)
 from blushcore.runs import run_job
 from blushcore.runs.records import json_value
 from blushcore.shells import fsc
@@ -280,3 +289,22 @@ def test_references_and_classes_are_to_agree(mixture):
     with pytest.raises(ValueError, match="2 references for 3 classes"):
         mixture.parameters(classes=3)
     assert mixture.parameters().class_count == 2
+
+
+def test_local_searches_by_coarse_steps_are_warned_of(mixture):
+    def told(**changes) -> list[str]:
+        stream = classify(mixture.parameters(particles=mixture.posed, **changes), Control(), None)
+        texts = []
+        for event in stream:
+            if isinstance(event, Message):
+                texts.append(event.text)
+            elif isinstance(event, Progress | IterationDone):
+                stream.close()
+        return [text for text in texts if "Local searches go by" in text]
+
+    (one,) = told(alignment="local", healpix_order=2)
+    assert "7.5°, coarser than their standard deviation of 5°" in one
+    assert "Give --healpix-order of 3 or more." in one
+    assert told(alignment="local", healpix_order=3) == []
+    assert told(alignment="local", healpix_order=2, local_sigma_deg=8.0) == []
+    assert told(alignment="global", healpix_order=2) == []

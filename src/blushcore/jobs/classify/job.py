@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from blushcore.jobs.classify import reports
 from blushcore.jobs.classify.loop import Classification
 from blushcore.jobs.classify.parameters import ClassifyParameters
+from blushcore.jobs.classify.plan import search_of
 from blushcore.jobs.classify.preflight import check_inputs
 from blushcore.jobs.classify.state import ClassifyState
+from blushcore.jobs.classify.telling import about_coarse_steps
 from blushcore.jobs.communicator import communicator
 from blushcore.jobs.expectation_maximisation.explain import why_changed
 from blushcore.jobs.expectation_maximisation.inputs import Inputs
@@ -88,6 +90,7 @@ def _told_before(inputs: Inputs, params: ClassifyParameters) -> Iterator[Event]:
     into = "1 class" if params.class_count == 1 else f"{params.class_count} classes"
     task = f" into {into}, {begin}; alignment {params.alignment}"
     yield from told_before(inputs, task, "An iteration takes at most")
+    yield from warned(about_coarse_steps(params, search_of(params, inputs.voxel_size)))
     yield from warned(inputs.warnings)
 
 

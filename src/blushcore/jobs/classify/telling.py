@@ -1,4 +1,4 @@
-"""What a classification warns of: references that cannot be of these images, and classes without particles."""
+"""What a classification warns of: references of other grey values, coarse steps, classes without particles."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from blushcore.jobs.classify.parameters import ClassifyParameters
 from blushcore.jobs.expectation_maximisation.grey_values import grey_value_warnings, power_ratio
 from blushcore.jobs.expectation_maximisation.inputs import Inputs
+from blushcore.jobs.expectation_maximisation.search import Search, angular_step_deg
 
 
 def about_grey_values(
@@ -32,6 +33,16 @@ def about_grey_values(
         yield from grey_value_warnings(ratio, params.initial_lowpass, which)
 
 
+def about_coarse_steps(params: ClassifyParameters, search: Search) -> Iterator[str]:
+    """Say that a local search goes by steps that are coarser than what it looks for."""
+    if params.alignment == "local" and search.fine_step_deg > params.local_sigma_deg:
+        yield (
+            f"Local searches go by {search.fine_step_deg:.3g}°, coarser than their standard deviation of "
+            f"{params.local_sigma_deg:.3g}°: poses that were known better get worse. Give --healpix-order of "
+            f"{_fine_enough(params.local_sigma_deg)} or more."
+        )
+
+
 def about_empty_classes(empty: Sequence[int], donor: int | None, is_reseeding: bool) -> Iterator[str]:
     """Say which classes have no particles, and what becomes of them.
 
@@ -52,3 +63,8 @@ def about_empty_classes(empty: Sequence[int], donor: int | None, is_reseeding: b
     if donor is not None:
         then = f"A new start is made beside class {donor + 1}, the largest."
     yield f"{which} no particles left. {then}"
+
+
+def _fine_enough(sigma_deg: float) -> int:
+    """Return the lowest HEALPix order whose finer step is no coarser than a standard deviation."""
+    return next((order for order in range(9) if angular_step_deg(order) / 2 <= sigma_deg), 8)

@@ -61,7 +61,7 @@ def test_the_end_is_told_in_one_sentence(tiny, tmp_path, capsys):
 
 def test_halves_that_agree_nowhere_are_said_to():
     figures = {"iterations": 2, "resolution_angstrom": math.inf}
-    told = refine_command._closing(Finished(figures=figures, files={"map": "run_class001.mrc"}), Path("run"))
+    told = refine_command.closing(Finished(figures=figures, files={"map": "run_class001.mrc"}), Path("run"))
     assert "no resolution, as the FSC" in told
     assert "inf" not in told
     assert number(math.nan) == number(None) == "?"

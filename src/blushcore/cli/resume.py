@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from blushcore import runs
-from blushcore.cli import classify, refine
 from blushcore.cli.options import Detach, Json
 from blushcore.cli.running import follow, start_alone
 from blushcore.cli.terminal import describe, run_in_terminal
@@ -14,11 +12,6 @@ from blushcore.devices.processes import is_follower
 from blushcore.jobs import JOBS
 from blushcore.protocol import Finished
 from blushcore.runs import read_run
-
-_CLOSINGS: dict[str, Callable[[Finished, Path], str]] = {
-    "classify": classify.closing,
-    "refine": refine.closing,
-}
 
 
 def resume(run_dir: Path, /, *, detach: Detach = False, json: Json = False) -> int:
@@ -44,6 +37,13 @@ def resume(run_dir: Path, /, *, detach: Detach = False, json: Json = False) -> i
 
 
 def _closing(finished: Finished, run_dir: Path) -> str:
-    """Return what the job would say of its end had it never been interrupted."""
-    closing = _CLOSINGS.get(read_run(run_dir).job)
-    return describe(finished) if closing is None else closing(finished, run_dir)
+    """Return what the job's own command says of its end."""
+    from blushcore.cli import classify, refine  # they bring torch along, which the help can do without
+
+    match read_run(run_dir).job:
+        case "classify":
+            return classify.closing(finished, run_dir)
+        case "refine":
+            return refine.closing(finished, run_dir)
+        case _:
+            return describe(finished)

@@ -106,6 +106,21 @@ def test_evaluation_mode_drops_nothing():
     assert distance(ours.blocks, theirs.blocks) < 1e-4
 
 
+def test_recycles_are_steps_without_a_way_back_dropout_included():
+    network = random_network(0.5)
+    blocks, std = torch.randn(SHAPE), torch.rand(SHAPE)
+    found = []
+    for with_gradient in (True, False):
+        torch.manual_seed(3)
+        with torch.set_grad_enabled(with_gradient):
+            found.append(TrainedNetwork(network, torch.float32)(blocks, std).blocks.detach())
+    assert distance(found[1], found[0]) < 1e-5
+    torch.manual_seed(4)
+    with torch.no_grad():
+        other = TrainedNetwork(network, torch.float32)(blocks, std).blocks
+    assert distance(other, found[0]) > 1e-3  # other channels are dropped
+
+
 @pytest.mark.parametrize("wider", [0, 3])
 def test_norm_and_silu(wider):
     x = torch.randn(700, 5, dtype=torch.float64) * 3 + 10

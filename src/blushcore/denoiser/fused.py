@@ -81,8 +81,15 @@ class FusedNetwork:
         self._head = weight.detach().float().flatten(1).contiguous().numpy()
         self._head_bias = bias.detach().float().contiguous().numpy()
 
-    def __call__(self, blocks: Tensor, local_std: Tensor) -> Denoised:
+    def __call__(self, blocks: Tensor, local_std: Tensor, kept_channels: Tensor | None = None) -> Denoised:
         """As `BlushNetwork.forward`; float32 ``(b, z, y, x)``, sides multiples of 32.
+
+        Parameters
+        ----------
+        blocks, local_std
+            See `BlushNetwork.forward`.
+        kept_channels
+            Factors of the deepest level's channels ``(b, channels)``: the dropout of a network in training.
 
         Raises
         ------
@@ -93,22 +100,23 @@ class FusedNetwork:
         if any(n % multiple for n in blocks.shape[1:]):
             raise ValueError(f"blocks of {tuple(blocks.shape[1:])}: sides have to be multiples of {multiple}")
         return denoise_standardised(
-            blocks, lambda standardised: self._unet(torch.stack([standardised, local_std], dim=-1))
+            blocks,
+            lambda standardised: self._unet(torch.stack([standardised, local_std], dim=-1), kept_channels),
         )
 
-    def _unet(self, x: Tensor) -> Tensor:
+    def _unet(self, x: Tensor, kept_channels: Tensor | None) -> Tensor:
         """From ``(b, z, y, x, 2)`` to float32 ``(b, 2, z, y, x)``."""
         x = x.to(self._dtype)
         out = torch.empty((len(x), 2, *x.shape[1:4]))
-        side_by_side(lambda share: self._share(x, out, share), len(x))
+        side_by_side(lambda share: self._share(x, out, kept_channels, share), len(x))
         return out
 
     @torch.inference_mode()  # which is a thread's own
-    def _share(self, x: Tensor, out: Tensor, share: range) -> None:
+    def _share(self, x: Tensor, out: Tensor, kept_channels: Tensor | None, share: range) -> None:
         for index in share:
-            self._block(x[index], out[index])
+            self._block(x[index], out[index], None if kept_channels is None else kept_channels[index])
 
-    def _block(self, x: Tensor, out: Tensor) -> None:
+    def _block(self, x: Tensor, out: Tensor, kept_channels: Tensor | None) -> None:
         """Run ``(z, y, x, 2)`` through; fills `out`, float32 ``(2, z, y, x)``."""
         joined: list[Tensor] = []
         # What comes up from below each level: of the next level up on its way, or of the lowest.
@@ -122,6 +130,8 @@ class FusedNetwork:
             max_pool(array(both), array(x))
         lowest = self._empty(x, self._down[-1].channels)
         self._down[-1](x, lowest)
+        if kept_channels is not None:
+            lowest *= kept_channels
         for level in self._up:
             both = joined.pop()
             upsample(array(lowest), array(both), both.shape[-1] - lowest.shape[-1])

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from blushcore.denoiser.fused import array, convolve, rows, side_by_side
+from blushcore.denoiser.fused import FusedNetwork, array, convolve, rows, side_by_side
 from blushcore.denoiser.fused_kernels import apply_silu, instance_norm, max_pool, silu_and_project, upsample
 from blushcore.denoiser.gradient_kernels import (
     max_pool_gradient,
@@ -176,12 +176,14 @@ class TrainedNetwork:
 
         Float32 ``(b, z, y, x)``, sides multiples of 32.
         """
+        channels = self._network.dropout(torch.ones(len(blocks), self._down[-1].channels, 1, 1, 1))
+        kept_channels = channels.flatten(1) if self._network.training else None
+        if not torch.is_grad_enabled():  # nothing is kept for a way back: recycles
+            return FusedNetwork(self._network, self._dtype)(blocks, local_std, kept_channels)
         layers = [layer for pair in (*self._down, *self._up) for layer in (pair.first, pair.second)]
         parameters = [*(parameter for layer in layers for parameter in layer.parameters), *self._head]
         for layer in layers:
             layer.prepare()
-        channels = self._network.dropout(torch.ones(len(blocks), self._down[-1].channels, 1, 1, 1))
-        kept_channels = channels.flatten(1) if self._network.training else None
         return denoise_standardised(
             blocks,
             lambda standardised: _Unet.apply(  # type: ignore[no-untyped-call]

@@ -29,7 +29,7 @@ from napari_blush.worker import WorkerClient
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-_MAIN = ("half1", "half2", "mask", "weights", "name", "steps", "time_budget", "device")
+_MAIN = ("half1", "half2", "mask", "voxel_size", "weights", "name", "steps", "time_budget", "device")
 _LABELS = {
     "half1": "Half-map 1",
     "half2": "Half-map 2",
@@ -38,7 +38,7 @@ _LABELS = {
     "steps": "Steps at most",
     "time_budget": "Minutes at most",
 }
-_NOTHING = {"time_budget": "no limit"}
+_NOTHING = {"time_budget": "no limit", "voxel_size": "as in the files"}
 _CHOICES: dict[str, list[tuple[str, Any]]] = {
     "weights": [("default", None), (FROM_FILE, FROM_FILE)],
     "device": [("automatic", "auto")],

@@ -75,7 +75,7 @@ def test_the_divisions_are_their_formulas(size: int) -> None:
     shell = np.minimum(np.floor(radius / 2 + 0.5).astype(int), 12)
     weight, mean = sums.weight.numpy().astype(float), mean_weight(sums)[shell]
     tau2 = np.linspace(2.0, 0.1, 13) / 50
-    prior = np.where(radius >= 8, 1 / (8 * 4.0 * tau2[shell]), 0)
+    prior = np.where(shell >= 5, 1 / (8 * 4.0 * tau2[shell]), 0)
     for got, divisor in (
         (unfiltered_map(sums), np.maximum(weight, mean / 1000)),
         (unregularised_map(sums), weight + mean / 1000),
@@ -171,7 +171,7 @@ def test_the_wiener_filter_damps_by_the_ssnr() -> None:
     plain = by_formula(sums, sums.weight.numpy().astype(float))
     radius, _ = radius_and_count(sums)
     shell = np.minimum(np.floor(radius / 2 + 0.5).astype(int), 12)
-    expected = by_formula(sums, 3.0 / np.where(radius >= 8, curve[shell], 1.0))
+    expected = by_formula(sums, 3.0 / np.where(shell >= 5, curve[shell], 1.0))
     assert np.abs(filtered.numpy() - expected).max() < 2e-5 * np.abs(expected).max()
     assert np.abs(filtered.numpy() - plain).max() > 0.1 * np.abs(plain).max()
 

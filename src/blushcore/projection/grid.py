@@ -75,19 +75,11 @@ class PaddedGrid:
         It is ``round(|k|/p)``, halves rounded up, and ``last_shell + 1`` for all beyond the radius
         ``p·last_shell``: slices end there, and what lies outside has only part of its neighbours.
         """
-        squared = self._squared_radii(planes, device)
+        full = torch.arange(-self.reach, self.reach + 1, dtype=torch.float32, device=device).square()
+        squared = full[planes, None, None] + full[:, None] + full[self.reach :]  # whole, exact in float32
         beyond = squared > (self.padding * self.last_shell) ** 2
         shells = squared.sqrt_().div_(self.padding).add_(0.5).long()
         return shells.masked_fill_(beyond, self.last_shell + 1)
-
-    def inside(self, planes: slice, radius: float, device: torch.device | str = "cpu") -> Tensor:
-        """Return which components of some z planes have |k|/p below `radius`, bool as in `shells`."""
-        return self._squared_radii(planes, device) < (self.padding * radius) ** 2
-
-    def _squared_radii(self, planes: slice, device: torch.device | str) -> Tensor:
-        """Return |k|² of the components of some z planes: whole numbers, exact in float32."""
-        full = torch.arange(-self.reach, self.reach + 1, dtype=torch.float32, device=device).square()
-        return full[planes, None, None] + full[:, None] + full[self.reach :]
 
     def plane_blocks(self) -> Iterator[slice]:
         """Yield slices of z planes that together cover the transform, each some tens of megabytes."""

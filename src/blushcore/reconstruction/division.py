@@ -17,8 +17,7 @@ from blushcore.volumes import soft_sphere
 
 Floats = NDArray[np.float64]
 
-_PRIOR_FROM = 4.0
-"""Radius in Fourier pixels of the box from which on RELION's program adds the prior: not a whole shell."""
+_FIRST_SHELL_WITH_PRIOR = 5
 _LEAST_WEIGHT = 1e-3
 _SPHERE_EDGE_PX = 3.0
 
@@ -66,21 +65,19 @@ def wiener_map(sums: HalfSums, tau2: Floats, *, tau_fudge: float = 1.0) -> Tenso
     sums
         Of one half, or of both at last.
     tau2
-        Power of the signal in each shell, ``(n // 2 + 1,)``: `tau2_from_fsc`. It acts from |k| = 4 on; a shell
-        without power comes out as 0 there.
+        Power of the signal in each shell, ``(n // 2 + 1,)``: `tau2_from_fsc`. It acts from shell 5 on; a shell
+        without power comes out as 0.
     tau_fudge
         T.
     """
     power = tau_fudge * sums.grid.padding**3 * np.asarray(tau2, dtype=np.float64)
     prior = np.divide(1.0, power, out=np.full_like(power, np.inf), where=power > 0)
-    return _divided(sums, prior, _LEAST_WEIGHT * mean_weight(sums), added_from=_PRIOR_FROM)
+    prior[:_FIRST_SHELL_WITH_PRIOR] = 0.0
+    return _divided(sums, prior, _LEAST_WEIGHT * mean_weight(sums))
 
 
-def _divided(sums: HalfSums, added: Floats, least: Floats, *, added_from: float = 0.0) -> Tensor:
-    """Return data ÷ max(W + added, least) as a map; 0 where that is 0, and beyond the last shell.
-
-    Nothing is added below the radius `added_from`.
-    """
+def _divided(sums: HalfSums, added: Floats, least: Floats) -> Tensor:
+    """Return data ÷ max(W + added, least) as a map; 0 where that is 0, and beyond the last shell."""
     grid = sums.grid
     curves = np.stack([added, least])[:, : grid.last_shell + 2]
     curves = np.pad(curves, ((0, 0), (0, grid.last_shell + 2 - curves.shape[1])))
@@ -89,10 +86,7 @@ def _divided(sums: HalfSums, added: Floats, least: Floats, *, added_from: float 
     quotient = torch.empty_like(sums.data)
     for planes in grid.plane_blocks():
         shell = grid.shells(planes, sums.weight.device)
-        extra = add[shell]
-        if added_from:
-            extra.masked_fill_(grid.inside(planes, added_from, shell.device), 0)
-        divisor = torch.maximum(sums.weight[planes] + extra, floor[shell])
+        divisor = torch.maximum(sums.weight[planes] + add[shell], floor[shell])
         factor = torch.where(divisor == 0, 0.0, divisor.reciprocal())
         quotient[planes] = sums.data[planes] * factor
     return _finished(map_of(quotient, grid), grid)

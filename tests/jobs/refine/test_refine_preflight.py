@@ -52,7 +52,7 @@ def test_what_fits_together_is_taken(tiny):
     assert sorted(np.unique(inputs.table.half)) == [1, 2]
     assert inputs.reader.kept_bytes == 20 * BOX**2 * 4
     power = np.abs(np.fft.rfftn(inputs.references[0])) ** 2
-    assert power[8:-8].sum() < 1e-6 * power.sum()  # low-passed to 20 Å: shell 5
+    assert power[8:-8].sum() < 1e-6 * power.sum()  # low-passed to 20 Å: shell 4.8
 
 
 @pytest.mark.parametrize("size", [PIXEL_SIZE * 1.0011, PIXEL_SIZE * 0.9989])

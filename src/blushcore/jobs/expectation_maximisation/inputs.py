@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from blushcore.denoiser.acceptance import VOXEL_SIZE_RANGE
 from blushcore.denoiser.provenance import denoised_label
@@ -222,8 +223,12 @@ def _on_particles_grid(
                 "Give --resample-reference to bring it onto their grid, or mend its header if that is wrong.",
             )
         data = on_other_grid(data, volume.isotropic_voxel_size, box, voxel_size)
-    shell = shell_at(params.initial_lowpass, box, voxel_size)
-    return lowpass_at_shell(torch.from_numpy(np.ascontiguousarray(data)), shell).numpy()
+    return first_lowpass(torch.from_numpy(np.ascontiguousarray(data)), params, box * voxel_size).numpy()
+
+
+def first_lowpass(volume: Tensor, params: SearchParameters, extent_angstrom: float) -> Tensor:
+    """Return a cubic map of so many Å as RELION's refinements begin with it: the cut-off is no whole shell."""
+    return lowpass_at_shell(volume, extent_angstrom / params.initial_lowpass)
 
 
 def _check_boxes(params: SearchParameters, table: ParticleTable, reader: ImageReader) -> None:

@@ -9,12 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from blushcore.jobs.expectation_maximisation.inputs import Inputs
+from blushcore.jobs.expectation_maximisation.inputs import Inputs, first_lowpass
 from blushcore.jobs.expectation_maximisation.map_curves import MapCurves
 from blushcore.jobs.expectation_maximisation.parameters import SearchParameters
-from blushcore.jobs.expectation_maximisation.search import shell_at
 from blushcore.reconstruction import HalfSums, Reference, flatten_solvent, ssnr
-from blushcore.volumes import lowpass_at_shell
 
 Map = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -65,7 +63,7 @@ def as_references(
     for each in made:
         volume = each.map
         if low_pass_again:
-            volume = lowpass_at_shell(volume, shell_at(params.initial_lowpass, inputs.box, inputs.voxel_size))
+            volume = first_lowpass(volume, params, inputs.size_angstrom)
         if params.flatten_solvent:
             mask = None if inputs.mask is None else torch.from_numpy(inputs.mask).to(volume.device)
             volume = flatten_solvent(

@@ -156,6 +156,10 @@ def test_layers_may_be_renamed(make_viewer: Callable[..., Any], two_maps: Any) -
     split = opened(make_viewer(), two_maps)
     split.before.name = "half 1"
     assert [word.text for word in split._divider._grip.overlay.drawing.words] == ["half 1", "after"]
+    assert split.layer.name == "half 1 | after"
+    split.layer.name = "mine"
+    split.after.name = "half 2"
+    assert split.layer.name == "mine"
     split.close()
 
 

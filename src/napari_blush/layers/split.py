@@ -86,6 +86,7 @@ class SplitView:
             metadata={METADATA: {"split_view": True}},
         )
         viewer.add_layer(self.layer)
+        self._given_name = self.layer.name
         ranges = [layer.contrast_limits_range for layer in (before, after)]
         self.layer.contrast_limits_range = (min(low for low, _ in ranges), max(high for _, high in ranges))
         self._link_contrast()
@@ -97,8 +98,8 @@ class SplitView:
             (viewer.layers.events.removed, self._on_removed),
             (before.events.data, self._on_data),
             (after.events.data, self._on_data),
-            (before.events.name, self._place_divider),
-            (after.events.name, self._place_divider),
+            (before.events.name, self._on_renamed),
+            (after.events.name, self._on_renamed),
             (before.events.scale, self._on_moved),
             (before.events.translate, self._on_moved),
         ):
@@ -158,6 +159,13 @@ class SplitView:
 
     def _follow_axes(self, event: Any = None) -> None:
         self._compose()
+        self._place_divider()
+
+    def _on_renamed(self, event: Any = None) -> None:
+        """Take the layers' new names, unless the user has given this one another."""
+        if self.layer.name == self._given_name:
+            self.layer.name = f"{self.before.name} | {self.after.name}"
+            self._given_name = self.layer.name
         self._place_divider()
 
     def _on_moved(self, event: Any = None) -> None:

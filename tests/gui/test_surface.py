@@ -142,7 +142,8 @@ def test_the_bar_is_marked_at_round_values(ends, expected):
 def test_layers_are_told_by_their_names():
     from napari.layers import Image
 
-    from napari_blush.surface.choices import is_half, is_local
+    from napari_blush.panels.map_choices import is_half
+    from napari_blush.surface.choices import is_local
 
     def named(name: str) -> Image:
         return Image(np.zeros((2, 2, 2)), name=name)

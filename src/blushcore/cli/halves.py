@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from blushcore.denoiser.provenance import is_denoised
-from blushcore.protocol import BlushError
-from blushcore.volumes import Volume, describe_grid, read_map, read_mask, require_same_grid
+from blushcore.volumes import Volume, read_map, read_mask, require_halves
 
 
 def read_halves(
@@ -33,18 +30,7 @@ def read_halves(
         If one cannot be read, is constant or no cube, they do not fit together, or the halves are one map.
     """
     first, second = read_map(half1, voxel_size=voxel_size), read_map(half2, voxel_size=voxel_size)
-    for path, volume in ((half1, first), (half2, second)):
-        require_cube(path, volume)
-        if volume.data.min() == volume.data.max():
-            raise BlushError(
-                f"{path} is constant: there is nothing to compare.", "Check that it is the right file."
-            )
-    doubts = require_same_grid(half1, first, half2, second)
-    if half1.samefile(half2) or np.array_equal(first.data, second.data):
-        raise BlushError(
-            f"{half1} and {half2} are the same map, whose FSC is 1 everywhere.",
-            "Give the two independent halves of a reconstruction.",
-        )
+    doubts = require_halves(half1, first, half2, second)
     window = read_mask(mask, half1, first, voxel_size=voxel_size) if mask else None
     warnings = [*first.warnings, *second.warnings, *doubts, *(window.warnings if window else ())]
     denoised = [str(path) for path, volume in ((half1, first), (half2, second)) if is_denoised(volume)]
@@ -55,12 +41,3 @@ def read_halves(
             "as the data. Give the halves as they were reconstructed."
         )
     return first, second, window, list(dict.fromkeys(warnings))
-
-
-def require_cube(path: Path, volume: Volume) -> None:
-    """Refuse a map that is no cube of cubic voxels."""
-    if len(set(volume.shape)) != 1 or not volume.is_isotropic:
-        raise BlushError(
-            f"{path} has {describe_grid(volume)}; Fourier shells need a cube of cubic voxels.",
-            "Pad or crop it to a cubic box, or resample it to one voxel size first.",
-        )

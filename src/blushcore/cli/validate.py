@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-import itertools
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from cyclopts import Parameter, validators
-from numpy.typing import NDArray
 
-from blushcore.cli.denoiser_findings import Findings
 from blushcore.cli.halves import read_halves
 from blushcore.cli.options import VoxelSize
-from blushcore.cli.terminal import QuietView, View, failures_as_json, make_view, print_json
-from blushcore.volumes import Volume
+from blushcore.cli.terminal import QuietView, failures_as_json, make_view, print_json
 
 if TYPE_CHECKING:
-    import torch
+    from blushcore.denoiser.findings import Findings
 
+_COLUMNS = {
+    "raw": "halves",
+    "cross": "denoised, other raw",
+    "transfer_signal": "signal ×",
+    "transfer_noise": "noise ×",
+    "chance": "random phases",
+    "model_raw": "model, raw",
+    "model_denoised": "model, denoised",
+}
+_ROWS = 20
 _LENGTH = Parameter(validator=validators.Number(gt=0, lte=10000))
 
 
@@ -73,95 +78,42 @@ def validate(
         first, second, window, warnings = read_halves(half1, half2, mask, voxel_size)
         for warning in () if json else warnings:
             print(f"warning: {warning}", file=sys.stderr)
+        # Only now: torch and the network take seconds, and whoever mistyped a name should not wait for them.
+        from blushcore.denoiser import Denoiser
+        from blushcore.denoiser.validating import DenoiserValidation
+        from blushcore.simulation.map_model import draw_model
+
+        drawn = None if model is None else draw_model(model, first)  # one that does not fit is told at once
+
         with QuietView() if json else make_view() as view:
-            found = _test(first, second, window, diameter, model, weights, device, seed, view)
+            work = DenoiserValidation(
+                Denoiser.load(weights, device),
+                (first, second),
+                diameter=diameter,
+                mask=window,
+                drawn=drawn,
+                seed=seed,
+            )
+            for progress in work.run():
+                view.show(progress)
+        found = work.result()
     if json:
         print_json({"outcome": "done", "figures": found.figures(), "warnings": warnings})
     else:
-        found.show()
+        _show(found)
 
 
-def _test(
-    first: Volume,
-    second: Volume,
-    window: Volume | None,
-    diameter: float | None,
-    model: Path | None,
-    weights: str | None,
-    device: str,
-    seed: int,
-    view: View,
-) -> Findings:
-    # Only now: torch and the network take seconds, and whoever mistyped a name should not wait for them.
-    import torch
+def _show(found: Findings) -> None:
+    """Print sentences, and a table of some of the shells."""
+    from rich.console import Console
+    from rich.table import Table
 
-    from blushcore.denoiser import VOXEL_SIZE_ANGSTROM, Denoiser, MapDenoising, denoise_map
-    from blushcore.denoiser.validation import (
-        Unchanged,
-        agreement_by_chance,
-        cross_validation,
-        measured_transfer,
-    )
-    from blushcore.shells import fsc, randomisation_start, resolution, shell_resolutions
-    from blushcore.simulation.map_model import map_model_fsc
-    from blushcore.volumes import grid_of_voxel_size
-
-    drawn = None if model is None else _drawn(model, first)  # one that does not fit is told at once
-    denoiser = Denoiser.load(weights, device)
-    assert denoiser.info is not None  # `Denoiser.load` always has it
-    size, n = first.isotropic_voxel_size, first.shape[0]
-    grid, _ = grid_of_voxel_size(first.shape, first.voxel_size, VOXEL_SIZE_ANGSTROM)
-    shells = min(n, grid[0]) // 2 + 1  # the denoiser's grid holds no more
-    stages = itertools.cycle(
-        ("half-map 1", "half-map 2", "half-map 1, random phases", "half-map 2, random phases")
-    )
-
-    def denoise(volume: torch.Tensor) -> torch.Tensor:
-        work, stage = MapDenoising(denoiser, volume, first.voxel_size, diameter=diameter), next(stages)
-        for progress in work.run():
-            view.show(replace(progress, stage=f"denoising {stage}"))
-        return work.result().map
-
-    def unchanged(volume: torch.Tensor) -> torch.Tensor:
-        return denoise_map(Unchanged(), volume, first.voxel_size, diameter=diameter).map
-
-    given = torch.from_numpy(first.data), torch.from_numpy(second.data)
-    inside = None if window is None else torch.from_numpy(window.data)
-    raw = unchanged(given[0]), unchanged(given[1])
-    denoised = denoise(given[0]), denoise(given[1])
-    crossed = cross_validation(raw, denoised, inside)
-    transfer = measured_transfer(raw, denoised, inside)
-    last = resolution(crossed.raw[:shells], n * size).shell
-    start = randomisation_start(fsc(*raw)[:shells])
-    curves = {
-        "raw": crossed.raw,
-        "cross": crossed.cross,
-        "transfer_signal": transfer.signal,
-        "transfer_noise": transfer.noise,
-    }
-    if start is not None:
-        curves["chance"] = agreement_by_chance(denoise, given, start, mask=inside, seed=seed)
-    if drawn is not None:
-        for name, (one, two) in (("model_raw", raw), ("model_denoised", denoised)):
-            within = None if window is None else window.data
-            curves[name] = map_model_fsc(((one + two) / 2).numpy(), drawn, within)
-    return Findings(
-        shell_resolutions(n, size)[:shells],
-        {name: curve[:shells] for name, curve in curves.items()},
-        last,
-        start,
-        crossed.gain(last) if last else 0.0,
-        denoiser.info.name,
-        str(denoiser.device),
-        window is not None,
-        n,
-        size,
-    )
-
-
-def _drawn(model: Path, volume: Volume) -> NDArray[np.float32]:
-    """Return an atomic model as a map on the grid of another."""
-    from blushcore.simulation.map_model import density_on_grid_of
-    from blushcore.simulation.structures import read_structure
-
-    return density_on_grid_of(read_structure(model), volume)
+    console = Console(highlight=False)
+    for sentence in found.sentences():
+        console.print(sentence, markup=False, soft_wrap=True)
+    table = Table("shell", "Å", *(_COLUMNS[name] for name in found.curves))
+    count = len(found.angstrom) - 1
+    for shell in range(1, count + 1, max(1, -(-count // _ROWS))):
+        values = ("" if np.isnan(curve[shell]) else f"{curve[shell]:.3f}" for curve in found.curves.values())
+        table.add_row(str(shell), f"{found.angstrom[shell]:.2f}", *values)
+    console.print(table)

@@ -142,10 +142,19 @@ def agreement_by_chance(
     seed
         Of the phases.
     """
-    chance = [
-        denoise(randomise_phases(half, from_shell, seed=(seed, number))) for number, half in enumerate(raw, 1)
-    ]
-    return fsc(*_masked((chance[0], chance[1]), mask))
+    one, two = phases_at_random(raw, from_shell, seed)
+    return masked_fsc((denoise(one), denoise(two)), mask)
+
+
+def phases_at_random(raw: Halves, from_shell: int, seed: int) -> Halves:
+    """Return two halves whose phases are random from a shell on, other ones in each."""
+    one, two = (randomise_phases(half, from_shell, seed=(seed, number)) for number, half in enumerate(raw, 1))
+    return one, two
+
+
+def masked_fsc(halves: Halves, mask: Tensor | None) -> Floats:
+    """Return the FSC of two maps, with a mask put onto both if there is one."""
+    return fsc(*_masked(halves, mask))
 
 
 def _up_to(curve: Floats, last_shell: int) -> Floats:

@@ -14,7 +14,7 @@ from blushcore.devices import host_memory
 from blushcore.interactive.messages import Load
 from blushcore.interactive.networks import NetworkKey
 from blushcore.protocol import BlushError
-from blushcore.volumes import Volume, read_map
+from blushcore.volumes import MapHeader, Volume, read_map
 
 _MOST_UNFINISHED = 4
 _SHARE_OF_MEMORY = 0.25
@@ -129,4 +129,5 @@ def _read(request: Load) -> Volume:
             f"at voxel x, y, z = {x}, {y}, {z}.",
             "Find out where they come from; a map with such values cannot be used.",
         )
-    return Volume(values, request.voxel_size)
+    header = MapHeader() if request.position is None else MapHeader(origin=request.position)
+    return Volume(values, request.voxel_size, header)

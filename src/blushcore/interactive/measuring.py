@@ -11,9 +11,8 @@ from blushcore.interactive.messages import (
     MeasureLocalResolution,
     Working,
 )
-from blushcore.protocol import BlushError
 from blushcore.shells.local_resolution import LocalResolutionMeasurement, usual_window_angstrom
-from blushcore.volumes import Volume
+from blushcore.volumes import Volume, require_halves
 
 
 class Measuring:
@@ -48,10 +47,7 @@ class Measuring:
         self.finished = False
         self._folder = folder
         one, two = halves
-        if one.shape != two.shape:
-            raise BlushError(
-                "The two half-maps differ in size.", "Choose the two halves of one reconstruction."
-            )
+        require_halves("Half-map 1", one, "half-map 2", two)
         size = one.isotropic_voxel_size
         window = request.window
         if window is None:

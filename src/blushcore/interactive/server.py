@@ -7,7 +7,7 @@ import queue
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 import torch
 
@@ -42,11 +42,15 @@ from blushcore.interactive.messages import (
     Ready,
     Release,
     Request,
+    ValidateDenoiser,
 )
 from blushcore.interactive.networks import Networks
 from blushcore.interactive.work import Work
 from blushcore.protocol import BlushError
 from blushcore.shells import fsc, resolution
+
+if TYPE_CHECKING:
+    from blushcore.interactive.validations import Validating
 
 _RESULTS_KEPT = 2
 """Those of the two halves that are compared next."""
@@ -55,8 +59,8 @@ _RESULTS_KEPT = 2
 class Server:
     """Obeys requests until there are no more.
 
-    One piece of work at a time: another `Denoise` or `MeasureLocalResolution` ends the one under way; a
-    denoising's finished blocks are kept for when it is asked for again.
+    One piece of work at a time: another `Denoise`, `MeasureLocalResolution` or `ValidateDenoiser` ends the one
+    under way; a denoising's finished blocks are kept for when it is asked for again.
 
     Parameters
     ----------
@@ -76,7 +80,7 @@ class Server:
         self._folder = folder
         self._maps = Maps()
         self._networks = Networks()
-        self._work: Work | Measuring | None = None
+        self._work: Work | Measuring | Validating | None = None
         self._steps: Iterator[list[Event]] = iter(())
         self._results: dict[str, torch.Tensor] = {}
 
@@ -119,6 +123,8 @@ class Server:
                 self._compare(request)
             case MeasureLocalResolution():
                 self._measure(request)
+            case ValidateDenoiser():
+                self._validate(request)
             case Release():
                 self._maps.release(request.key)
             case Describe():
@@ -194,6 +200,16 @@ class Server:
         one, two = (self._maps.get(key) for key in request.halves)
         mask = None if request.mask is None else self._maps.get(request.mask)
         self._work = Measuring(request, (one, two), mask, self._folder)
+        self._steps = self._work.steps()
+
+    def _validate(self, request: ValidateDenoiser) -> None:
+        from blushcore.interactive.validations import Validating  # brings the simulation along
+
+        self._end()
+        one, two = (self._maps.get(key) for key in request.halves)
+        mask = None if request.mask is None else self._maps.get(request.mask)
+        _, denoiser = self._networks.get(request.settings)
+        self._work = Validating(request, (one, two), mask, denoiser)
         self._steps = self._work.steps()
 
     def _end(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import gemmi
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +11,13 @@ from numpy.typing import NDArray
 from blushcore.protocol import BlushError
 from blushcore.shells import fsc
 from blushcore.simulation.density import electron_density, in_solvent
+from blushcore.simulation.structures import read_structure
 from blushcore.volumes import Volume, describe_grid
+
+
+def draw_model(path: Path, volume: Volume) -> NDArray[np.float32]:
+    """Read an atomic model (.pdb, .cif) and draw it as `density_on_grid_of` does."""
+    return density_on_grid_of(read_structure(path), volume)
 
 
 def density_on_grid_of(model: gemmi.Model, volume: Volume) -> NDArray[np.float32]:

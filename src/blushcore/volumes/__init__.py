@@ -16,6 +16,7 @@ from blushcore.volumes.grids import (
     require_mask_values,
     require_same_grid,
 )
+from blushcore.volumes.halves import require_cube, require_halves
 from blushcore.volumes.map_names import split_map_name
 from blushcore.volumes.mrc_header import ImageStackError
 from blushcore.volumes.reading import read_grid, read_map
@@ -64,6 +65,8 @@ __all__ = [
     "read_grid",
     "read_map",
     "read_mask",
+    "require_cube",
+    "require_halves",
     "require_mask_values",
     "require_same_grid",
     "resample_to_voxel_size",

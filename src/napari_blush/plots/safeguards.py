@@ -60,7 +60,7 @@ class SafeguardsPlot(FscPlot):
             )
         self.set_curves(
             [
-                Curve(name, _numbers(figures[figure]), colour, style, 2.0, quote_resolution=False)
+                Curve(name, numbers(figures[figure]), colour, style, 2.0, quote_resolution=False)
                 for figure, name, colour, style in _CURVES
                 if figures.get(figure)
             ],
@@ -88,6 +88,6 @@ def has_safeguards(figures: Mapping[str, Any]) -> bool:
     return figures.get("denoiser_gain") is not None and bool(figures.get("denoiser_cross_fsc"))
 
 
-def _numbers(values: Sequence[float | None]) -> np.ndarray:
+def numbers(values: Sequence[float | None]) -> np.ndarray:
     """Return a curve as float64; None, "nothing to tell it by", becomes NaN."""
     return np.array([np.nan if value is None else value for value in values], dtype=np.float64)

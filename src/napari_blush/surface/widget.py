@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QComboBox, QPushButton, QVBoxLayout, QWidget
 
+from blushcore.interactive.messages import Working
 from blushcore.protocol import BlushError
 from napari_blush.background import Background
 from napari_blush.layers.listing import list_events
@@ -17,8 +18,9 @@ from napari_blush.layers.view import Connections, unwrapped
 from napari_blush.panels.boxes import index_of
 from napari_blush.panels.cards import hint
 from napari_blush.panels.dock import Dock, scrolled
+from napari_blush.panels.map_choices import keep
 from napari_blush.plots.theme import Palette, follow_theme
-from napari_blush.surface.choices import LOCAL_KEY, keep, offer
+from napari_blush.surface.choices import LOCAL_KEY, offer
 from napari_blush.surface.drawing import Drawn, Wanted, draw
 from napari_blush.surface.layer import (
     colours_of,
@@ -293,12 +295,14 @@ class SurfaceWidget(Dock):
         self._measured = (section.half1_box.currentData(), section.half2_box.currentData())
         self.job.measure((one, two), window)
 
-    def _on_advanced(self, done: int, total: int) -> None:
-        self.maps.progress.setRange(0, total)
-        self.maps.progress.setValue(done)
+    def _on_advanced(self, at: Working) -> None:
+        self.maps.progress.setRange(0, at.total)
+        self.maps.progress.setValue(at.done)
         self.maps.progress.show()
         self.maps.measure.setText("Stop measuring")
-        self.message.setText(f"Measuring: {done} of {total} windows." if total else "Handing the maps over.")
+        self.message.setText(
+            f"Measuring: {at.done} of {at.total} windows." if at.total else "Handing the maps over."
+        )
 
     def _on_measured(self, volume: Volume, median: float) -> None:
         self._on_stopped()

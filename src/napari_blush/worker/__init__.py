@@ -2,5 +2,6 @@
 
 from napari_blush.worker.client import WorkerClient
 from napari_blush.worker.lines import LineBuffer
+from napari_blush.worker.task import HANDING_OVER, MASK, MapTask
 
-__all__ = ["LineBuffer", "WorkerClient"]
+__all__ = ["HANDING_OVER", "MASK", "LineBuffer", "MapTask", "WorkerClient"]

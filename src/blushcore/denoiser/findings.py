@@ -1,9 +1,9 @@
-"""What ``blush validate`` found out about a denoiser: in sentences, in a table, and as JSON values."""
+"""What a validation found out about a denoiser: curves over shells, and what to say of them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,17 +11,8 @@ from numpy.typing import NDArray
 from blushcore.shells.resolution import HALF_MAP_THRESHOLD, MAP_MODEL_THRESHOLD, resolution
 
 Floats = NDArray[np.float64]
+Verdict: TypeAlias = Literal["keeps", "invents beyond", "harm", "nothing"]
 
-_COLUMNS = {
-    "raw": "halves",
-    "cross": "denoised, other raw",
-    "transfer_signal": "signal ×",
-    "transfer_noise": "noise ×",
-    "chance": "random phases",
-    "model_raw": "model, raw",
-    "model_denoised": "model, denoised",
-}
-_ROWS = 20
 _NO_GAIN = -0.01
 
 
@@ -34,7 +25,10 @@ class Findings:
     angstrom
         Resolution of each shell that the denoiser's grid holds, float64 ``(shells,)``; infinite of shell 0.
     curves
-        By the names of the columns, ``(shells,)`` each; NaN where there is nothing to tell.
+        float64 ``(shells,)`` each, NaN where there is nothing to tell: ``raw`` and ``cross``, see
+        `CrossValidation`; ``transfer_signal`` and ``transfer_noise``, see `Transfer`; ``chance``, see
+        `agreement_by_chance`, where some shells are left for it; ``model_raw`` and ``model_denoised``, the FSC
+        with an atomic model of both halves together, where there is one.
     last_shell
         The last in which the raw halves agree to 0.143; 0 if there is none.
     from_shell
@@ -68,6 +62,17 @@ class Findings:
         beyond = self.curves["chance"][self.from_shell + 2 : self.from_shell + 12]
         return float(beyond.mean()) if len(beyond) else None
 
+    @property
+    def verdict(self) -> Verdict:
+        """Return it all in a word: it ``keeps`` to the data; does so, but ``invents beyond`` them, where only
+        spectral trailing helps; does ``harm`` within them; or there is ``nothing`` to hold it against.
+        """
+        if not self.last_shell:
+            return "nothing"
+        if self.gain < _NO_GAIN:
+            return "harm"
+        return "invents beyond" if (self.made_up or 0.0) > HALF_MAP_THRESHOLD else "keeps"
+
     def sentences(self) -> list[str]:
         """Return what was found, most important first."""
         told = [f"Weights {self.weights}, on {self.device}.", self._of_cross_validation()]
@@ -82,6 +87,7 @@ class Findings:
     def figures(self) -> dict[str, Any]:
         """Return all of it as JSON values; what is not known is None."""
         return {
+            "verdict": self.verdict,
             "weights": self.weights,
             "device": self.device,
             "box": self.box,
@@ -94,21 +100,6 @@ class Findings:
             "curves": {name: _values(curve) for name, curve in self.curves.items()},
         }
 
-    def show(self) -> None:
-        """Print sentences, and a table of some of the shells."""
-        from rich.console import Console
-        from rich.table import Table
-
-        console = Console(highlight=False)
-        for sentence in self.sentences():
-            console.print(sentence, markup=False, soft_wrap=True)
-        table = Table("shell", "Å", *(_COLUMNS[name] for name in self.curves))
-        count = len(self.angstrom) - 1
-        for shell in range(1, count + 1, max(1, -(-count // _ROWS))):
-            values = ("" if np.isnan(curve[shell]) else f"{curve[shell]:.3f}" for curve in self.curves.values())
-            table.add_row(str(shell), f"{self.angstrom[shell]:.2f}", *values)
-        console.print(table)
-
     def _of_cross_validation(self) -> str:
         if not self.last_shell:
             return (
@@ -116,7 +107,7 @@ class Findings:
                 "against."
             )
         verb = "lower" if self.gain < 0 else "higher"
-        harm = " It takes signal away or invents." if self.gain < _NO_GAIN else ""
+        harm = " It takes signal away or invents." if self.verdict == "harm" else ""
         return (
             f"A denoised half agrees with the raw other one by {abs(self.gain):.3f} {verb} than the raw halves "
             f"do, on average up to {self.angstrom[self.last_shell]:.3g} Å, where the halves agree to "

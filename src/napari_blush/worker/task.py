@@ -21,10 +21,10 @@ from blushcore.interactive.messages import (
     Request,
     Working,
 )
-from blushcore.protocol import BlushError
 from blushcore.volumes import Volume
 from napari_blush.background import Background
 from napari_blush.worker.client import WorkerClient
+from napari_blush.worker.questions import sentence_of
 
 Ask: TypeAlias = Callable[[str, Mapping[str, str]], Request]
 """Makes the request, of its id and of the key of each map."""
@@ -144,7 +144,7 @@ class MapTask(QObject):
                 self.stopped.emit()
             case Failed() if event.id is not None and (event.id == self._id or event.id in self._waiting):
                 self._end()
-                self.failed.emit(str(BlushError(event.problem, event.remedy)))
+                self.failed.emit(sentence_of(event))
             case _ if isinstance(event, self._answer) and event.id == self._id:
                 self.take(event)
 

@@ -94,7 +94,7 @@ class FoundSection(Section):
         self.sentences: list[QLabel] = []
         self.plot = ValidationPlot(viewer=viewer)
         self.body.addWidget(self.of)
-        self.body.addWidget(self.plot, 1)
+        self.body.addWidget(self.plot)
         self.hide()
 
     def show_found(self, found: DenoiserValidated, names: tuple[str, str]) -> None:

@@ -92,10 +92,9 @@ class ValidationWidget(Dock):
         column = QVBoxLayout(content)
         column.setContentsMargins(6, 6, 6, 6)
         column.setSpacing(8)
-        for part in (self.maps, self.settings):
+        for part in (self.maps, self.settings, self.found):
             column.addWidget(part)
-        column.addWidget(self.found, 1)
-        column.addStretch(0)
+        column.addStretch(1)
         self._scroll = scrolled(content)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 6, 6, 6)

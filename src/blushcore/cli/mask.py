@@ -7,15 +7,14 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 from cyclopts import Parameter, validators
 
 from blushcore.cli.options import VoxelSize
 from blushcore.cli.outputs import require_writable
 from blushcore.cli.terminal import failures_as_json, print_json
 from blushcore.denoiser.provenance import is_denoised
-from blushcore.protocol import BlushError
-from blushcore.volumes import Volume, describe_grid, read_map, split_map_name, suggest_threshold, write_map
+from blushcore.volumes import read_map, split_map_name, write_map
+from blushcore.volumes.mask_settings import MaskSettings
 
 _FINITE = Parameter(validator=validators.Number(gt=-math.inf, lt=math.inf))
 _LENGTH = Parameter(validator=validators.Number(gte=0, lte=1000))
@@ -65,27 +64,23 @@ def mask(
         split_map_name(output)
         require_writable([output], overwrite=overwrite, inputs=[map])
         volume = read_map(map, voxel_size=voxel_size)
-        if not volume.is_isotropic:
-            raise BlushError(
-                f"{map} has {describe_grid(volume)}: voxels that are not cubes.",
-                "Resample it to one voxel size first.",
-            )
-        if volume.data.min() == volume.data.max():
-            raise BlushError(
-                f"{map} is constant: there is nothing to mask.", "Check that it is the right file."
-            )
-        try:
-            result, threshold = _mask_of(volume, threshold, lowpass, extend, soft_edge)
-        except BlushError as error:
-            raise BlushError(f"{map}: {error.problem}", error.remedy) from error
-        write_map(output, result)
-    warnings = [*volume.warnings, *_doubts(volume, result)]
-    inside = float(np.mean(result.data > 0.5))
-    volume_nm3 = inside * math.prod(
-        n * size / 10 for n, size in zip(volume.shape, volume.voxel_size, strict=True)
-    )
+        settings = MaskSettings(threshold=threshold, lowpass=lowpass, extend=extend, soft_edge=soft_edge)
+        # Only now: torch takes seconds, and whoever mistyped a name should not wait for it.
+        from blushcore.volumes.mask_making import mask_of, smoothed
+
+        made = mask_of(map, smoothed(map, volume, settings), settings)
+        write_map(output, made.mask)
+    warnings = [*volume.warnings, *made.doubts()]
+    if is_denoised(volume):
+        warnings.append(
+            "The map was denoised: do not judge its own half-maps by what the network made visible."
+        )
     if json:
-        figures = {"threshold": threshold, "volume_nm3": volume_nm3, "share_of_box": inside}
+        figures = {
+            "threshold": made.threshold,
+            "volume_nm3": made.volume_nm3,
+            "share_of_box": made.share_of_box,
+        }
         print_json(
             {"outcome": "done", "figures": figures, "files": {"mask": str(output)}, "warnings": warnings}
         )
@@ -93,43 +88,7 @@ def mask(
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
     print(
-        f"Wrote {output}: threshold {threshold:.4g}, {volume_nm3:.4g} nm³ inside, "
-        f"{100 * inside:.3g} % of the box.",
+        f"Wrote {output}: threshold {made.threshold:.4g}, {made.volume_nm3:.4g} nm³ inside, "
+        f"{100 * made.share_of_box:.3g} % of the box.",
         file=sys.stderr,
     )
-
-
-def _mask_of(
-    volume: Volume, threshold: float | None, resolution: float, extend: float, soft_edge: float
-) -> tuple[Volume, float]:
-    # Only now: torch takes seconds, and whoever mistyped a name should not wait for it.
-    from blushcore.volumes import mask_from_map
-
-    smooth = _lowpassed(volume, resolution) if resolution > 0 else volume
-    chosen = suggest_threshold(smooth.data) if threshold is None else threshold
-    made = mask_from_map(smooth, threshold=chosen, extend_angstrom=extend, soft_edge_angstrom=soft_edge)
-    return made, chosen
-
-
-def _lowpassed(volume: Volume, resolution: float) -> Volume:
-    """Low-pass a map as relion_mask_create does, which takes cubes only and rounds the cut-off to a shell."""
-    import torch
-
-    from blushcore.volumes import lowpass, lowpass_at_shell
-
-    values, size = torch.from_numpy(volume.data), volume.isotropic_voxel_size
-    if len(set(volume.shape)) == 1:
-        shell = math.floor(volume.shape[0] * size / resolution + 0.5)
-        return volume.with_data(lowpass_at_shell(values, shell).numpy())
-    return volume.with_data(lowpass(values, resolution, size).numpy())
-
-
-def _doubts(volume: Volume, mask: Volume) -> list[str]:
-    """Return what is odd about a mask that is valid all the same."""
-    doubts = []
-    if is_denoised(volume):
-        doubts.append("The map was denoised: do not judge its own half-maps by what the network made visible.")
-    faces = [np.take(mask.data, end, axis) for axis in range(3) for end in (0, -1)]
-    if any(face.max() > 0.5 for face in faces):
-        doubts.append("The mask reaches the faces of the box: the threshold is too low, or the box too tight.")
-    return doubts

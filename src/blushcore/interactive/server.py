@@ -18,6 +18,7 @@ from blushcore.interactive import facts
 from blushcore.interactive.arrays import ArrayFolder
 from blushcore.interactive.diameter import estimate_diameter
 from blushcore.interactive.maps import DenoisingKey, Maps
+from blushcore.interactive.masks import MaskMaker
 from blushcore.interactive.measuring import Measuring
 from blushcore.interactive.messages import (
     Cancel,
@@ -35,6 +36,7 @@ from blushcore.interactive.messages import (
     Load,
     Loaded,
     MakeDemoParticles,
+    MakeMask,
     MeasureLocalResolution,
     Prepare,
     Prepared,
@@ -80,6 +82,7 @@ class Server:
         self._folder = folder
         self._maps = Maps()
         self._networks = Networks()
+        self._masks = MaskMaker(self._maps, folder)
         self._work: Work | Measuring | Validating | None = None
         self._steps: Iterator[list[Event]] = iter(())
         self._results: dict[str, torch.Tensor] = {}
@@ -125,8 +128,11 @@ class Server:
                 self._measure(request)
             case ValidateDenoiser():
                 self._validate(request)
+            case MakeMask():
+                self._send(self._masks.make(request))
             case Release():
                 self._maps.release(request.key)
+                self._masks.forget()
             case Describe():
                 self._describe(request)
             case CheckRefinement():

@@ -31,6 +31,8 @@ from blushcore.interactive.messages.measuring import (
     Compared,
     DenoiserValidated,
     LocalResolutionMeasured,
+    MakeMask,
+    MaskMade,
     MeasureLocalResolution,
     ValidateDenoiser,
     ValidationSettings,
@@ -81,6 +83,8 @@ __all__ = [
     "Loaded",
     "LocalResolutionMeasured",
     "MakeDemoParticles",
+    "MakeMask",
+    "MaskMade",
     "MeasureLocalResolution",
     "Mode",
     "ParticlesMade",
@@ -113,6 +117,7 @@ Request: TypeAlias = Annotated[
     | Compare
     | MeasureLocalResolution
     | ValidateDenoiser
+    | MakeMask
     | Release
     | Describe
     | CheckRefinement
@@ -133,6 +138,7 @@ Event: TypeAlias = Annotated[
     | Compared
     | LocalResolutionMeasured
     | DenoiserValidated
+    | MaskMade
     | RefinementChecked
     | FinetuningChecked
     | ParticlesMade

@@ -9,6 +9,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat
 
 from blushcore.interactive.messages.base import Message
 from blushcore.interactive.messages.denoising import DenoiseSettings
+from blushcore.volumes.mask_settings import MaskSettings
 
 
 class Compare(Message):
@@ -61,6 +62,15 @@ class ValidateDenoiser(Message):
     """Key of a mask on their grid: where to measure. By default the denoiser's sphere."""
 
 
+class MakeMask(Message):
+    """Make a soft mask of a map in memory. Answered by `MaskMade`; the work under way goes on after it."""
+
+    request: Literal["make_mask"] = "make_mask"
+    id: str
+    key: str
+    settings: MaskSettings
+
+
 class Compared(Message):
     """FSC by shell, float, shell 0 first. `after` only where results were given."""
 
@@ -93,3 +103,19 @@ class DenoiserValidated(Message):
     id: str
     sentences: tuple[str, ...]
     figures: dict[str, Any]
+
+
+class MaskMade(Message):
+    """A mask is made: file of it, 0 to 1, on the map's grid."""
+
+    event: Literal["mask_made"] = "mask_made"
+    id: str
+    path: Path
+    threshold: float
+    """Density from which on a voxel of the low-passed map is inside."""
+    lowest: float
+    highest: float
+    """Of the low-passed map's values: between them thresholds lie."""
+    volume_nm3: float
+    share_of_box: float
+    warnings: tuple[str, ...] = ()

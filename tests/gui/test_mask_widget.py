@@ -1,0 +1,230 @@
+"""*Soft mask* in a real viewer: a layer that follows threshold and edge, and a file of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from docks import delete, put_beside
+
+from blushcore.interactive.messages import Failed, Load, MakeMask, MaskMade, Release
+from blushcore.volumes import Volume, read_map
+
+pytestmark = pytest.mark.gui
+
+N, VOXEL = 16, 2.0
+
+
+@pytest.fixture
+def stage(make_viewer: Callable[..., Any], silent: Any):
+    """A viewer with the dock, whose worker only listens."""
+    from napari_blush.layers.view import unwrapped
+    from napari_blush.mask.widget import MaskWidget
+
+    viewer = unwrapped(make_viewer())
+    widget = MaskWidget(viewer, worker=silent)
+    put_beside(viewer, widget, "Soft mask")
+    yield viewer, widget
+    widget.close()
+
+
+def add(viewer: Any, name: str, value: float = 0.0) -> Any:
+    from napari_blush.layers.maps import add_or_update_map
+
+    values = np.random.default_rng(len(viewer.layers)).random((N,) * 3).astype(np.float32) + value
+    return add_or_update_map(viewer, name, Volume(values, (VOXEL,) * 3), name=name)
+
+
+def asked(worker: Any, count: int) -> MakeMask:
+    """Return the newest wish, once there are so many."""
+    from worker_stand_ins import wait_until
+
+    def is_there() -> bool:
+        if worker.asked(Load):
+            worker.answer_loads()
+        return len(worker.asked(MakeMask)) >= count
+
+    wait_until(is_there)
+    requests = worker.asked(MakeMask)
+    assert len(requests) == count
+    return requests[-1]
+
+
+def answer(worker: Any, request: MakeMask, value: float = 1.0, **changes: Any) -> None:
+    path = worker.array(request.id, np.full((N,) * 3, value))
+    facts = {"threshold": 0.5, "lowest": 0.0, "highest": 1.0, "volume_nm3": 12.5, "share_of_box": 0.25}
+    worker.said.emit(MaskMade(id=request.id, path=path, **{**facts, **changes}))
+
+
+def mask_layer(viewer: Any) -> Any:
+    from napari_blush.layers.maps import find_map
+    from napari_blush.mask.widget import KEY
+
+    return find_map(viewer, KEY)
+
+
+def shown(stage: Any) -> Any:
+    """Make the first mask, and return its layer."""
+    from worker_stand_ins import wait_until
+
+    viewer, widget = stage
+    widget.button.click()
+    answer(widget._worker, asked(widget._worker, 1))
+    wait_until(lambda: mask_layer(viewer) is not None)
+    return mask_layer(viewer)
+
+
+def test_the_mask_of_both_halves_is_shown_over_the_map(stage):
+    viewer, widget = stage
+    assert not widget.button.isEnabled()
+    assert not widget._worker.is_running
+    add(viewer, "half1")
+    add(viewer, "half2", value=2.0)
+    assert (widget.map_box.currentText(), widget.other_box.currentText()) == ("half1", "half2")
+    layer = shown(stage)
+    [handed] = widget._worker.loaded.values()
+    np.testing.assert_allclose(handed, (viewer.layers["half1"].data + viewer.layers["half2"].data) / 2)
+    assert layer.name == "Mask of half1"
+    assert layer.blending == "additive"
+    assert tuple(layer.contrast_limits) == (0.0, 1.0)
+    assert widget.message.text() == "12.5 nm³ inside, 25 % of the box."
+    assert (widget.slider.minimum(), widget.slider.maximum()) == (0.0, 1.0)
+    assert widget.slider.value() == pytest.approx(0.5)
+    assert widget.automatic.isChecked()
+    assert "Mask of half1" not in [widget.map_box.itemText(at) for at in range(widget.map_box.count())]
+
+
+def test_it_follows_the_slider_and_only_the_last_wish_counts(stage):
+    from worker_stand_ins import pump, wait_until
+
+    viewer, widget = stage
+    add(viewer, "map")
+    layer = shown(stage)
+    for value in (0.6, 0.7):
+        widget.slider.setValue(value)
+    assert not widget.automatic.isChecked()
+    request = asked(widget._worker, 2)
+    assert request.settings.threshold == pytest.approx(0.7)
+    for value in (0.8, 0.9):  # while one is made
+        widget.slider.setValue(value)
+        pump(0.1)
+    assert len(widget._worker.asked(MakeMask)) == 2
+    answer(widget._worker, request, value=0.7, threshold=0.7)
+    last = asked(widget._worker, 3)
+    assert last.settings.threshold == pytest.approx(0.9)
+    answer(widget._worker, last, value=0.9, warnings=("The mask reaches the faces of the box.",))
+    wait_until(lambda: "faces" in widget.message.text())
+    assert mask_layer(viewer) is layer
+    assert float(layer.data.max()) == pytest.approx(0.9)
+    widget.form.set_values({"extend": 3.0})
+    assert asked(widget._worker, 4).settings.extend == 3.0
+
+
+def test_it_follows_the_map_and_another_map(stage):
+    from worker_stand_ins import wait_until
+
+    viewer, widget = stage
+    one = add(viewer, "one")
+    shown(stage)
+    one.data = one.data + 5.0
+    request = asked(widget._worker, 2)
+    assert widget._worker.loaded[request.key].mean() > 5.0
+    answer(widget._worker, request)
+    add(viewer, "two")
+    widget.map_box.setCurrentText("two")
+    widget.map_box.activated.emit(0)
+    answer(widget._worker, asked(widget._worker, 3))
+    wait_until(lambda: mask_layer(viewer).name == "Mask of two")
+    assert len(widget._worker.asked(Release)) == 2
+
+
+def test_what_cannot_be_made_is_said(stage):
+    viewer, widget = stage
+    add(viewer, "map")
+    shown(stage)
+    widget.slider.setValue(1.0)
+    request = asked(widget._worker, 2)
+    failure = Failed(request="make_mask", id=request.id, problem="Nothing is inside.", remedy="Lower it.")
+    widget._worker.said.emit(failure)
+    assert widget.message.text() == "Nothing is inside. Lower it."
+    widget.slider.setValue(0.2)
+    assert asked(widget._worker, 3).settings.threshold == pytest.approx(0.2)
+    widget._worker.died.emit("The worker was killed.", "Restart it.")
+    assert "killed" in widget.message.text()
+    widget._worker.stop()
+    widget.button.click()
+    asked(widget._worker, 4)
+
+
+def test_where_no_threshold_can_be_suggested_it_is_chosen_by_eye(stage):
+    viewer, widget = stage
+    one = add(viewer, "map")
+    widget.button.click()
+    request = asked(widget._worker, 1)
+    failure = Failed(request="make_mask", id=request.id, problem="None can be suggested.", remedy="Choose it.")
+    widget._worker.said.emit(failure)
+    assert (widget.slider.minimum(), widget.slider.maximum()) == pytest.approx((one.data.min(), one.data.max()))
+    widget.slider.setValue(0.75)
+    assert asked(widget._worker, 2).settings.threshold == pytest.approx(0.75, abs=1e-3)
+
+
+def test_it_is_saved_with_its_place(stage, tmp_path, monkeypatch):
+    from worker_stand_ins import wait_until
+
+    from napari_blush.mask import widget as module
+
+    viewer, widget = stage
+    add(viewer, "map")
+    assert not widget.save.isEnabled()
+    shown(stage)
+    path = tmp_path / "mask.mrc"
+    monkeypatch.setattr(module, "ask_where_to_save", lambda *_: path)
+    told: list[str] = []
+    monkeypatch.setattr(widget, "say", told.append)
+    widget.save.click()
+    wait_until(lambda: bool(told))
+    assert read_map(path).voxel_size == (VOXEL,) * 3
+    monkeypatch.setattr(module, "ask_where_to_save", lambda *_: tmp_path / "no such folder" / "mask.mrc")
+    wrong: list[Exception] = []
+    monkeypatch.setattr(widget, "say_error", wrong.append)
+    widget.save.click()
+    wait_until(lambda: bool(wrong))
+    assert "does not exist" in str(wrong[0])
+
+
+def test_nothing_in_it_is_cut_off_and_it_ends_with_its_dock(make_viewer):
+    from qtpy.QtWidgets import QScrollArea
+
+    viewer = make_viewer()
+    dock, widget = viewer.window.add_plugin_dock_widget("napari-blush", "Soft mask")
+    [area] = widget.findChildren(QScrollArea)
+    bar = area.verticalScrollBar().sizeHint().width()
+    assert area.widget().minimumSizeHint().width() + bar <= widget.minimumWidth()
+    assert not widget._worker.is_running
+    viewer.window.remove_dock_widget(dock)
+    assert not widget.is_open
+    delete(widget)
+
+
+def test_the_whole_way_with_the_real_worker(make_viewer):
+    from worker_stand_ins import wait_until
+
+    from napari_blush.layers.maps import add_or_update_map
+    from napari_blush.layers.view import unwrapped
+    from napari_blush.mask.widget import MaskWidget
+
+    viewer = unwrapped(make_viewer())
+    widget = MaskWidget(viewer)
+    put_beside(viewer, widget, "Soft mask")
+    place = np.indices((32,) * 3) - 16
+    blob = 5 * np.exp(-(place**2).sum(axis=0) / 40.0)
+    values = (blob + np.random.default_rng(0).normal(size=blob.shape)).astype(np.float32)
+    add_or_update_map(viewer, "map", Volume(values, (3.0,) * 3), name="map")
+    widget.button.click()
+    wait_until(lambda: mask_layer(viewer) is not None or widget.message.objectName() == "blushError")
+    layer = mask_layer(viewer)
+    assert float(layer.data[16, 16, 16]) == 1.0
+    assert float(layer.data[0, 0, 0]) == 0.0
+    widget.close()

@@ -77,3 +77,17 @@ def test_a_table_without_classes_is_refused(classified, capsys):
     )
     assert main(["select", "plain.star", "--largest", "-o", "x.star"]) == 1
     assert "has no classes (rlnClassNumber)" in capsys.readouterr().err
+
+
+def test_a_place_outside_the_project_is_warned_of(classified, tmp_path, capsys):
+    for folder in ("project/Extract", "elsewhere"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "project/Extract/all.mrcs").touch()
+    (tmp_path / "run_it025_data.star").rename(tmp_path / "project/run_it025_data.star")
+    words = ["select", "project/run_it025_data.star", "--class", "2", "-o"]
+    assert main([*words, "project/good.star"]) == 0
+    assert "warning" not in capsys.readouterr().err
+    assert main([*words, "elsewhere/good.star", "--json"]) == 0
+    (warning,) = json.loads(capsys.readouterr().out)["warnings"]
+    assert "Extract/all.mrcs is neither in" in warning
+    assert "Write it into the project, or refine it with --root." in warning

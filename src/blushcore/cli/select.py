@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
-import numpy as np
 from cyclopts import Parameter
 
 from blushcore.cli.outputs import require_writable
 from blushcore.cli.terminal import failures_as_json, print_json
-from blushcore.protocol import BlushError, UsageError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-_CLASS = "rlnClassNumber"
+from blushcore.protocol import UsageError
 
 
 def select(
@@ -37,7 +31,7 @@ def select(
         STAR file with classes (rlnClassNumber): the run_it025_data.star of a classification, ours or RELION's.
     output
         STAR file to write, with all columns of the other. Image names stay as they are, so it has to lie in
-        the same project.
+        the same project; a warning says if it does not.
     classes
         Number of a class to keep, from 1; may be repeated.
     largest
@@ -51,35 +45,26 @@ def select(
         if bool(classes) == largest:
             raise UsageError("Give either --class, once or more, or --largest.")
         require_writable([output], overwrite=overwrite, inputs=[particles])
-        from blushcore.particles import read_particles  # pandas takes a while
+        # pandas takes a while
+        from blushcore.particles import (
+            largest_class,
+            particles_of_classes,
+            read_particles,
+            where_images_are_missed,
+        )
 
         table = read_particles(particles, needs_ctf=False)
-        if _CLASS not in table.particles:
-            raise BlushError(
-                f"{particles.name} has no classes ({_CLASS}).", "Give the _data.star of a classification."
-            )
-        number = table.column(_CLASS).astype(np.int64)
-        kept = (_largest(number),) if largest else tuple(dict.fromkeys(classes))
-        if missing := [str(one) for one in kept if one not in number]:
-            raise BlushError(
-                f"{particles.name} has no particle of class {', '.join(missing)}.",
-                f"It has {_counted(number)}.",
-            )
-        chosen = table.take(np.isin(number, kept))
+        kept = (largest_class(table),) if largest else tuple(dict.fromkeys(classes))
+        chosen = particles_of_classes(table, kept)
         chosen.write(output)
+        warning = where_images_are_missed(chosen, output)
+    warnings = [warning] if warning else []
     if json:
         figures = {"classes": list(kept), "particles": len(chosen), "of": len(table)}
-        print_json({"outcome": "done", "figures": figures, "files": {"data": str(output)}, "warnings": []})
+        files = {"data": str(output)}
+        print_json({"outcome": "done", "figures": figures, "files": files, "warnings": warnings})
         return
     names = ("class " if len(kept) == 1 else "classes ") + ", ".join(map(str, kept))
     print(f"Wrote {output}: {len(chosen)} of {len(table)} particles, those of {names}.", file=sys.stderr)
-
-
-def _largest(number: NDArray[np.int64]) -> int:
-    found, counts = np.unique(number[number > 0], return_counts=True)
-    return int(found[counts.argmax()]) if len(found) else 1
-
-
-def _counted(number: NDArray[np.int64]) -> str:
-    found, counts = np.unique(number, return_counts=True)
-    return ", ".join(f"{count} of class {one}" for one, count in zip(found, counts, strict=True))
+    for sentence in warnings:
+        print(f"warning: {sentence}", file=sys.stderr)

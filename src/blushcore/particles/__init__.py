@@ -1,5 +1,10 @@
 """Sets of particles: their STAR tables, and their images read ahead of need or one at a time when asked for."""
 
+from blushcore.particles.class_selection import (
+    largest_class,
+    particles_of_classes,
+    where_images_are_missed,
+)
 from blushcore.particles.image_faults import ImageFaults
 from blushcore.particles.image_reader import ImageReader
 from blushcore.particles.image_stack import ImageStack
@@ -16,6 +21,9 @@ __all__ = [
     "LazyImages",
     "ParticleTable",
     "StarImages",
+    "largest_class",
+    "particles_of_classes",
     "read_particles",
     "read_star_images",
+    "where_images_are_missed",
 ]

@@ -52,7 +52,6 @@ def report(
     if output.suffix.lower() not in _ENDINGS:
         raise UsageError(f"A report's name ends in .html, and {output.name} does not.", "Give another name.")
     require_writable([output], overwrite=overwrite)
-    # Only now: it brings torch along, and whoever mistyped a name should not wait for that.
     from blushcore.reports import report_of
 
     page = report_of(run_dir, mask=mask, truth=truth, title=title, note=note)

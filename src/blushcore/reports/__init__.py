@@ -27,13 +27,15 @@ def report_of(
     BlushError
         If it is no run directory, or a file does not fit.
     """
-    from blushcore.reports.classification import measure_classes
     from blushcore.reports.facts import read_facts
+
+    facts = read_facts(directory)
+    # Only now: they bring torch along, and whoever mistyped a name should not wait for that.
+    from blushcore.reports.classification import measure_classes
     from blushcore.reports.measured import measure_halves, measure_truth, measure_views
     from blushcore.reports.page import report_page
     from blushcore.reports.sections import Measured
 
-    facts = read_facts(directory)
     has_halves = facts.job != "classify"
     measured = Measured(
         measure_halves(facts, mask),

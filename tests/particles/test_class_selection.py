@@ -41,5 +41,5 @@ def test_a_table_elsewhere_than_in_its_project_is_told_of(table, tmp_path):
     for folder in (project, project / "Class3D/run1", project / "not/there/yet"):
         assert where_images_are_missed(table, folder / "good.star") == ""
     said = where_images_are_missed(table, tmp_path / "good.star")
-    assert said.startswith("good.star cannot be refined from where it lies as it is")
+    assert said.startswith("From there it cannot be refined as it is")
     assert f"Extract/all.mrcs is neither in {tmp_path} nor in a folder above it" in said

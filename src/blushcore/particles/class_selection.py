@@ -70,8 +70,8 @@ def where_images_are_missed(table: ParticleTable, star: Path) -> str:
         locate_stacks(first, star, None, table.source_row[:1])
     except BlushError:
         return (
-            f"{star.name} cannot be refined from where it lies as it is: its image names are relative to their "
-            f"project, and {name} is neither in {star.absolute().parent} nor in a folder above it. "
+            "From there it cannot be refined as it is: names of images are relative to their project, and "
+            f"{name} is neither in {star.absolute().parent} nor in a folder above it. "
             "Write it into the project, or refine it with --root."
         )
     return ""

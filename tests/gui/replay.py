@@ -36,6 +36,7 @@ from blushcore.volumes import lowpass
 
 VOXEL_SIZE = 2.0
 DIAMETER = 24.0
+OPTICS = f"data_optics\n\nloop_\n_rlnOpticsGroup\n_rlnImagePixelSize\n_rlnImageSize\n1 {VOXEL_SIZE} 16\n"
 
 
 class TextFile:
@@ -205,7 +206,7 @@ def recorded_classification(
             if iteration == 0:
                 recorder.record(IterationDone(iteration=0, artefacts=tuple(artefacts)))
                 continue
-            text = particle_text(rng, 50, classes=[1] * 30 + [2] * 20)
+            text = OPTICS + particle_text(rng, 50, classes=[1] * 30 + [2] * 20)
             artefacts.append(TextFile("data", f"{iteration_prefix(iteration)}_data.star", text))
             named = class_figures(iteration, iterations, box)
             recorder.record(IterationDone(iteration=iteration, figures=named, artefacts=tuple(artefacts)))

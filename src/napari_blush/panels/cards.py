@@ -76,6 +76,8 @@ def style_sheet(palette: Palette) -> str:
         QComboBox:focus {{ {focused} padding: 2px 9px 2px 7px; }}
         QAbstractSpinBox:focus {{ {focused} padding: 0px 9px; }}
         QCheckBox:focus, QTreeWidget:focus {{ {focused} }}
+        QTreeWidget::indicator {{ width: 13px; height: 13px; }}
+        QTreeWidget::indicator:unchecked {{ border: 1px solid {palette.faint}; border-radius: 2px; }}
         QPushButton#blushPrimary {{ background: {accent}; color: white; font-weight: 600; padding: 7px; }}
         QPushButton#blushPrimary:disabled {{ background: {groove}; color: {palette.faint}; }}
         QPushButton#blushPrimary:focus {{ padding: 6px; }}

@@ -70,3 +70,32 @@ def half_path(path: Path, half: int) -> Path:
     ending = ending_of(path.name)
     stem = path.name[: len(path.name) - len(ending)]
     return path.with_name(f"{stem}_half{half}{ending}")
+
+
+def ask_for_new_file(
+    parent: QWidget, title: str, proposed: Path, kinds: str, endings: Sequence[str]
+) -> Path | None:
+    """Ask for the name of a file to be written, with one of some endings; None if the user thinks better of it.
+
+    Parameters
+    ----------
+    kinds
+        As Qt's dialogs have it: ``Pages (*.html)``.
+    endings
+        Which it may have, in small letters; the first is added to a name that has none of them.
+
+    Raises
+    ------
+    BlushError
+        If a file of that name exists, but nobody was asked whether to replace it: its ending was not given.
+    """
+    name, _ = QFileDialog.getSaveFileName(parent, title, str(proposed), kinds)
+    if not name:
+        return None
+    path = Path(name)
+    if path.suffix.lower() in endings:
+        return path
+    path = path.with_name(path.name + endings[0])
+    if path.exists():
+        raise BlushError(f"{path.name} exists already.", "To replace it, choose it by its whole name.")
+    return path

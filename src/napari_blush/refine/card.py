@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
 from napari_blush.panels.cards import hint, restyle
 from napari_blush.panels.status_card import StatusCard
+from napari_blush.refine.notes import Note, NoteLine
 from napari_blush.refine.states import State, Words
 
 _FACTS = "Run directory, device, and how long ago the worker's heartbeat was seen to advance"
@@ -27,6 +28,10 @@ _BUTTONS = {
     "resume": ("Resume", "Start a new worker, which goes on after the last iteration that was done"),
     "again": ("Try again", "Start the process that looks at the inputs anew"),
     "details": ("Details…", "What the worker said last, and the traceback of an unexpected error"),
+    "report": (
+        "Report…",
+        "Write a report of the run as it stands: one HTML file with its curves, slices, figures and parameters",
+    ),
     "set_up": ("New run", "Leave this run as it is, and set up another"),
     "other": ("Other run…", "Choose another run directory, running or finished, and watch it in place of this"),
 }
@@ -34,7 +39,9 @@ _BUTTONS = {
 
 _LEAVE = ("set_up", "other")
 """Offered with every run, whatever it does: it goes on without being watched."""
-_BELOW = ("details", *_LEAVE)
+_ALWAYS = ("report", *_LEAVE)
+"""Likewise, where there is something to be read."""
+_BELOW = ("details", *_ALWAYS)
 """What stands in the second row."""
 _OFFERED: dict[State, tuple[str, ...]] = {
     State.EMPTY: ("open", "demo", "attach"),
@@ -44,15 +51,15 @@ _OFFERED: dict[State, tuple[str, ...]] = {
     State.READY: ("attach",),
     State.BROKEN: ("again", "details", "attach"),
     State.LOOKING: _LEAVE,
-    State.WAITING: ("resume", *_LEAVE),
-    State.RUNNING: ("pause", "stop_after", "stop_now", *_LEAVE),
-    State.PAUSED: ("go_on", "stop_now", *_LEAVE),
-    State.STOPPING: ("stop_now", *_LEAVE),
-    State.SILENT: ("stop_now", *_LEAVE),
-    State.FINISHED: _LEAVE,
-    State.STOPPED: ("resume", *_LEAVE),
-    State.FAILED: ("resume", "details", *_LEAVE),
-    State.DEAD: ("resume", "details", *_LEAVE),
+    State.WAITING: ("resume", *_ALWAYS),
+    State.RUNNING: ("pause", "stop_after", "stop_now", *_ALWAYS),
+    State.PAUSED: ("go_on", "stop_now", *_ALWAYS),
+    State.STOPPING: ("stop_now", *_ALWAYS),
+    State.SILENT: ("stop_now", *_ALWAYS),
+    State.FINISHED: _ALWAYS,
+    State.STOPPED: ("resume", *_ALWAYS),
+    State.FAILED: ("resume", "details", *_ALWAYS),
+    State.DEAD: ("resume", "details", *_ALWAYS),
     State.UNREACHABLE: _LEAVE,
 }
 _PRIMARY = {State.EMPTY: "demo", State.PAUSED: "go_on", State.DEAD: "resume", State.STOPPED: "resume"}
@@ -76,7 +83,9 @@ class RunCard(StatusCard):
             button.clicked.connect(lambda _=False, name=name: self.clicked.emit(name))
             self.buttons[name] = button
             rows[name in _BELOW].addWidget(button)
+        self.report = NoteLine()
         self.column.addWidget(self.facts)
+        self.column.addWidget(self.report)
         for row in rows:
             row.setSpacing(6)
             row.addStretch(1)
@@ -102,3 +111,8 @@ class RunCard(StatusCard):
         self.facts.setText(sentence)
         self.facts.setToolTip(_FACTS if directory is None else f"{directory}\n{_FACTS}")
         self.facts.setVisible(bool(sentence))
+
+    def show_report(self, note: Note) -> None:
+        """Say how the report of the run stands; one is written at a time."""
+        self.report.show_note(note)
+        self.buttons["report"].setEnabled(not note.is_busy)

@@ -11,11 +11,14 @@ from qtpy.QtWidgets import QVBoxLayout
 
 from blushcore.protocol import BlushError
 from napari_blush.background import Background
+from napari_blush.commands import Commands
 from napari_blush.live import LiveView
 from napari_blush.refine import places, runs
 from napari_blush.refine.card import RunCard
 from napari_blush.refine.heart import Heart
+from napari_blush.refine.reports import Reports
 from napari_blush.refine.states import State, state_of, words_of_run
+from napari_blush.refine.taking import Taking
 from napari_blush.training.view import is_training
 
 if TYPE_CHECKING:
@@ -35,12 +38,16 @@ class Watching(QObject):
         Where its view is put.
     background
         For what takes long.
+    commands
+        For what takes a process of its own.
     say, say_error
         How the user is told something.
     """
 
     attached = Signal()
     """Another run is watched."""
+    refinement_wanted = Signal(object)
+    """`RefineParameters` for particles of classes of the run that is watched."""
 
     def __init__(
         self,
@@ -48,6 +55,7 @@ class Watching(QObject):
         card: RunCard,
         column: QVBoxLayout,
         background: Background,
+        commands: Commands,
         say: Callable[[str], None],
         say_error: Callable[[Exception], None],
         parent: QObject,
@@ -55,7 +63,11 @@ class Watching(QObject):
         super().__init__(parent)
         self._viewer, self._card, self._column, self._background = viewer, card, column, background
         self._say, self._say_error = say, say_error
+        self._commands = commands
+        self.reports = Reports(commands, self)
+        self.reports.changed.connect(self._on_report)
         self.view: LiveView | None = None
+        self.taking: Taking | None = None
         self.state = State.EMPTY
         self._heart: Heart | None = None
         self._stopping = self._starting = False
@@ -75,6 +87,8 @@ class Watching(QObject):
         self.view = view
         self._column.addWidget(view)
         view.become_part_of_a_dock()
+        self.taking = Taking(view, self._commands, self._say, self._say_error, self)
+        self.taking.refinement_wanted.connect(self.refinement_wanted)
         self._heart = Heart(directory, self._background, self)
         self._heart.looked.connect(self._on_look)
         view.run.looked.connect(self._on_look)
@@ -89,6 +103,10 @@ class Watching(QObject):
         """Watch no run; the one that was watched goes on. Again, nothing happens."""
         view, self.view = self.view, None
         heart, self._heart = self._heart, None
+        taking, self.taking = self.taking, None
+        if taking is not None:
+            taking.close()
+            taking.deleteLater()
         if heart is not None:
             heart.stop()
             heart.deleteLater()
@@ -107,6 +125,7 @@ class Watching(QObject):
             "stop_now": self._stop_now,
             "resume": self.resume,
             "details": self._show_details,
+            "report": self._report,
         }
         if name in actions and self.view is not None:
             actions[name]()
@@ -163,6 +182,20 @@ class Watching(QObject):
         directory = self.view.run.directory
         self._background.run(lambda: runs.last_words(directory), self._card.show_details, self._say_error)
 
+    def _report(self) -> None:
+        assert self.view is not None
+        self.reports.ask(self.view.run.directory, self._card)
+
+    def _on_report(self, directory: Path) -> None:
+        """Say how a report stands: in the card, or, where another run is watched by now, in a notice."""
+        note = self.reports.note(directory)
+        if self.view is not None and self.view.run.directory == directory:
+            self._card.show_report(note)
+        elif note.tone == "bad":
+            self._say_error(BlushError(f"{directory.name}: {note.text}"))
+        elif not note.is_busy:
+            self._say(f"{directory.name}: {note.text}")
+
     def _on_life(self, life: str) -> None:
         if life != "waiting":
             self._starting = False
@@ -186,6 +219,7 @@ class Watching(QObject):
         else:
             self.state = state_of(status, self._stopping) if self.view.run.was_seen else State.LOOKING
         self._card.show_state(self.state, words_of_run(self.state, status))
+        self._card.show_report(self.reports.note(self.view.run.directory))
         facts = [status.directory.name]
         if status.device:
             facts.append(status.device)

@@ -14,6 +14,7 @@ from blushcore.jobs.refine.parameters import RefineParameters
 from blushcore.protocol import BlushError
 from blushcore.runs import find_worker
 from napari_blush.background import Background
+from napari_blush.commands import Commands
 from napari_blush.layers.scale_bar import ScaleBar
 from napari_blush.panels.cards import hint
 from napari_blush.panels.dock import Dock, scrolled
@@ -24,6 +25,7 @@ from napari_blush.refine import places
 from napari_blush.refine.card import RunCard
 from napari_blush.refine.checks import Checks
 from napari_blush.refine.kinds import JobParameters, kind_named
+from napari_blush.refine.notes import Note
 from napari_blush.refine.particles_panel import STAR_FILES
 from napari_blush.refine.readiness import Readiness
 from napari_blush.refine.reference_layer import ReferenceLayer
@@ -63,6 +65,7 @@ class RefineWidget(Dock):
         self._worker = WorkerClient() if worker is None else worker
         self._worker.setParent(self)
         self._background = Background(self, patience_seconds=_PATIENCE_SECONDS)
+        self._commands = Commands(self)
         self._scratch = scratch_folder("refine")
         self._scale_bar = ScaleBar(napari_viewer)
         self._build()
@@ -72,6 +75,7 @@ class RefineWidget(Dock):
             self.card,
             self._watch_column,
             self._background,
+            self._commands,
             self.say,
             self.say_error,
             parent=self,
@@ -93,6 +97,7 @@ class RefineWidget(Dock):
         self.end_with(
             lambda: shutil.rmtree(scratch, ignore_errors=True),
             self._background.close,
+            self._commands.close,
             self.checks.rest,
             self.set_up.reference.disconnect_viewer,
             self.set_up.solvent_mask.disconnect_viewer,
@@ -142,6 +147,7 @@ class RefineWidget(Dock):
         self.readiness.fault_shown.connect(self._scroll_to_error)
         self.readiness.begun.connect(self._on_begun)
         self.watching.attached.connect(self._on_attached)
+        self.watching.refinement_wanted.connect(self._set_up_refinement)
         self.checks.described.connect(self._on_described)
         self.checks.progressed.connect(self._on_making)
         self.checks.made.connect(self._on_made)
@@ -233,6 +239,7 @@ class RefineWidget(Dock):
             return
         self.card.show_state(state, words_of_setting_up(state, text))
         self.card.show_facts("")
+        self.card.show_report(Note())
         self.run_section.setVisible(state is not State.EMPTY and self.pages["set_up"].isChecked())
 
     def _scroll_to_error(self) -> None:
@@ -339,3 +346,11 @@ class RefineWidget(Dock):
                 self.say_error(error)
         self.reference_layer.follow()
         self.readiness.look()
+
+    def _set_up_refinement(self, params: RefineParameters) -> None:
+        """Leave the classification, and set up a refinement of particles of its classes."""
+        self.watching.detach()
+        self.readiness.state = State.EMPTY
+        self.show_page("set_up")
+        self.run_section.is_users = False  # the folder that was named is another run's
+        self.setValue(params)

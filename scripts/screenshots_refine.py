@@ -123,6 +123,8 @@ class Shooting:
         box = widget.view.classes.box
         box.setCurrentIndex(box.count() - 1)
         self.shoot("classes", 1.5)
+        widget.watching.taking.panel.fold.click()
+        self.shoot("taking")
 
     def close(self) -> None:
         """Close the viewer."""

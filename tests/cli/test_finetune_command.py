@@ -33,7 +33,7 @@ def test_halves_are_given_by_position_and_the_rest_by_options(halves, monkeypatc
 
     def tune(params, control, state=None):
         yield Started(job="finetune", parameters={})
-        yield Finished(figures={"helped": False, "weights": "v1", "steps": params.steps})
+        yield Finished(figures={"helped": False, "weights": "v1", "steps": params.steps, "seconds": 61.0})
 
     monkeypatch.setattr(
         module, "JOB", type(module.JOB)(name="finetune", parameters=module.JOB.parameters, run=tune)
@@ -48,7 +48,10 @@ def test_halves_are_given_by_position_and_the_rest_by_options(halves, monkeypatc
     assert (
         main([*command, "-o", str(halves / "run"), "--steps", "7", "--resolution", "8", "--device", "cpu"]) == 0
     )
-    assert "the weights v1 are kept; fine-tuning was no better" in capsys.readouterr().err
+    assert (
+        "done in 0:01:01, 7 steps: the weights v1 are kept; fine-tuning was no better"
+        in capsys.readouterr().err
+    )
     parameters = read_run(halves / "run").summary.parameters
     assert (parameters["steps"], parameters["half2"]) == (7, str(halves / "half2.mrc"))
     assert main([*command, "-o", str(halves / "run"), "--resolution", "8", "--device", "cpu"]) == 1

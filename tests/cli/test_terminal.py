@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import itertools
 import json
 import os
 import signal
@@ -13,11 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from toy_cli import TOY_COMMANDS
 from toy_job import TOY, ToyParameters
 
 from blushcore.cli.app import main
-from blushcore.cli.terminal import describe, duration
+from blushcore.cli.durations import duration
+from blushcore.cli.event_lines import describe
+from blushcore.cli.terminal import PlainView
 from blushcore.protocol import Acknowledged, Failed, Finished, IterationDone, Message, Progress, Started
 from blushcore.runs import create_run, read_run, run_job, send_command
 
@@ -230,6 +235,25 @@ def test_resume_detached_returns_and_the_run_goes_on(
 )
 def test_each_event_is_one_line(event: Any, line: str) -> None:
     assert describe(event) == line
+
+
+def test_lines_of_progress_get_rarer_the_longer_a_stage_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    written = io.StringIO()
+    view = PlainView(Console(file=written, width=200))
+    told: list[float] = []
+    for second in range(0, 20_001, 5):
+        now, before = float(second), written.tell()
+        view.show(Progress(stage="training", done=second, total=20_000))
+        told += [now] * (written.tell() > before)
+    pauses = [later - earlier for earlier, later in itertools.pairwise(told)]
+    assert pauses[:20] == [10.0] * 20
+    assert pauses[:-1] == sorted(pauses[:-1])
+    assert max(pauses) == 300
+    assert told[-1] == 20_000  # a stage's end is told
+    view.show(Progress(stage="another", done=0, total=1))
+    assert written.getvalue().endswith("another: 0 of 1\n")
 
 
 def test_durations() -> None:

@@ -68,6 +68,12 @@ def test_the_real_network_is_trained_and_its_weights_can_be_used(folder, capsys)
 def test_a_stopped_run_is_resumed_to_the_same_end(folder, capsys, monkeypatch):
     parameters = write_parameters(folder, steps=4)
     assert main(["train", str(parameters), "-o", str(folder / "whole")]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert [line[:12] for line in lines if line.startswith("step")] == [
+        f"step {step:6d}," for step in (1, 2, 3, 4)
+    ]
+    assert lines[-1].startswith("done in 0:00:0")
+    assert lines[-1].endswith(f"; the weights are {folder / 'whole' / 'small.safetensors'}")
 
     original = job_module.Training.step
 
@@ -83,6 +89,7 @@ def test_a_stopped_run_is_resumed_to_the_same_end(folder, capsys, monkeypatch):
     assert main(["train", str(parameters), "-o", str(folder / "parts")]) == 1  # there is a run already
     assert "blush resume" in capsys.readouterr().err
     assert main(["resume", str(folder / "parts")]) == 0
+    assert f"; the weights are {folder / 'parts' / 'small.safetensors'}" in capsys.readouterr().err
 
     from safetensors.torch import load_file
 

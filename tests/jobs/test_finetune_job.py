@@ -15,7 +15,17 @@ from blushcore.denoiser.weights import WeightsInfo, read_weights_info, weights_b
 from blushcore.jobs.finetune import job as module
 from blushcore.jobs.finetune.job import JOB, check_inputs, finetune
 from blushcore.jobs.finetune.parameters import FinetuneParameters
-from blushcore.protocol import BlushError, Command, Control, Finished, IterationDone, JobState, Message, Stopped
+from blushcore.protocol import (
+    BlushError,
+    Command,
+    Control,
+    Finished,
+    IterationDone,
+    JobState,
+    Message,
+    Progress,
+    Stopped,
+)
 from blushcore.volumes import Volume, lowpass, write_map
 from blushcore.volumes.masks import soft_sphere
 from tiny_training import TinyNetwork, tiny_network
@@ -118,6 +128,9 @@ def test_poor_weights_get_better_on_what_was_not_trained_on(tuned, params):
     done = of(IterationDone, events)
     assert [event.iteration for event in done] == [0, 8, 16, 24]
     assert {one.role for event in done for one in event.artefacts} == {"examples"}
+    progress = of(Progress, events)
+    assert all(event.eta_seconds > 0 for event in progress[:-1])
+    assert progress[-1].eta_seconds == 0
     best = min(event.figures["held_out_loss"] for event in done)
     assert figures["held_out_loss"] == pytest.approx(best)
 

@@ -8,7 +8,7 @@ import pytest
 
 from blushcore.jobs.finetune.parameters import FinetuneParameters
 from blushcore.jobs.train import steps
-from blushcore.jobs.train.steps import StepTime, fraction_done, next_batch
+from blushcore.jobs.train.steps import StepTime, fraction_done, next_batch, seconds_left
 from blushcore.protocol import BlushError, Command, Control, Stopped
 
 BATCH = object()
@@ -61,6 +61,12 @@ def test_a_training_is_done_by_its_steps_or_by_its_time():
     assert fraction_done(5, 20, 600.0, None) == 0.25
     assert fraction_done(5, 20, 600.0, 20.0) == 0.5
     assert fraction_done(15, 20, 600.0, 20.0) == 0.75
+
+
+def test_it_goes_on_to_its_last_step_or_to_the_end_of_its_time():
+    assert seconds_left(5, 20, 2.0, 600.0, None) == 30
+    assert seconds_left(5, 20, 2.0, 600.0, 10.25) == 15
+    assert seconds_left(5, 20, 2.0, 630.0, 10.0) == 0
 
 
 @pytest.mark.parametrize("weights", [None, "v1", "/else/where.safetensors", "here.safetensors"])

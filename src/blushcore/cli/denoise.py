@@ -9,8 +9,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from blushcore.cli.durations import duration
 from blushcore.cli.outputs import require_writable
-from blushcore.cli.terminal import duration, run_in_terminal
+from blushcore.cli.terminal import run_in_terminal
 from blushcore.jobs.denoise import JOB, DenoiseParameters, output_paths
 from blushcore.protocol import CommandSource, Event, Finished
 from blushcore.runs import run_unrecorded

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from blushcore.cli.options import Detach, Json, RunFolder
 from blushcore.cli.running import open_run
+from blushcore.cli.training_lines import finetuning_end
 from blushcore.jobs import JOBS
 from blushcore.jobs.finetune.parameters import FinetuneParameters
 from blushcore.protocol import Finished
@@ -43,11 +44,13 @@ def finetune(
         output,
         detach=detach,
         json=json,
-        closing=lambda finished: _closing(finished, output),
+        closing=lambda finished: closing(finished, output),
     )
 
 
-def _closing(finished: Finished, output: Path) -> str:
-    if "weights" not in finished.files:
-        return f"done: the weights {finished.figures['weights']} are kept; fine-tuning was no better"
-    return f"done: the weights are {output / finished.files['weights']}"
+def closing(finished: Finished, output: Path) -> str:
+    """Return what a fine-tuning came to, as the last line in a terminal."""
+    end = finetuning_end(finished.figures)
+    return (
+        f"{end}; the weights are {output / finished.files['weights']}" if "weights" in finished.files else end
+    )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from blushcore import runs
+from blushcore.cli.event_lines import describe
 from blushcore.cli.options import Detach, Json
 from blushcore.cli.running import follow, start_alone
-from blushcore.cli.terminal import describe, run_in_terminal
+from blushcore.cli.terminal import run_in_terminal
 from blushcore.devices.processes import is_follower
 from blushcore.jobs import JOBS
 from blushcore.protocol import Finished
@@ -38,12 +39,17 @@ def resume(run_dir: Path, /, *, detach: Detach = False, json: Json = False) -> i
 
 def _closing(finished: Finished, run_dir: Path) -> str:
     """Return what the job's own command says of its end."""
-    from blushcore.cli import classify, refine  # they bring torch along, which the help can do without
+    # Some bring torch along, which the help can do without.
+    from blushcore.cli import classify, finetune, refine, train
 
     match read_run(run_dir).job:
         case "classify":
             return classify.closing(finished, run_dir)
         case "refine":
             return refine.closing(finished, run_dir)
+        case "train":
+            return train.closing(finished, run_dir)
+        case "finetune":
+            return finetune.closing(finished, run_dir)
         case _:
             return describe(finished)

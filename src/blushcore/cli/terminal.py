@@ -21,14 +21,18 @@ from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Ta
 from rich.text import Text
 
 from blushcore import protocol
-from blushcore.cli.classification_lines import classification_lines, is_classification
+from blushcore.cli.durations import duration
+from blushcore.cli.event_lines import count, describe
 from blushcore.cli.exit_codes import DONE, STOPPED
 from blushcore.cli.interrupts import Interrupts
-from blushcore.cli.refinement_lines import is_refinement, iteration_lines
 from blushcore.protocol import BlushError, CommandSource, Event, Failed, Finished
 
 PLAIN_PROGRESS_SECONDS = 10.0
-"""Without a terminal, a stage's progress is a line at most so often."""
+"""Without a terminal, a stage's progress is a line at most so often,"""
+_PLAIN_PROGRESS_SHARE = 1 / 20
+"""and the longer it has taken the less often, by this share of it, so that logs of days can be read,"""
+_RAREST_PROGRESS_SECONDS = 300.0
+"""but never less often than this."""
 
 
 def run_in_terminal(
@@ -168,15 +172,17 @@ class PlainView(QuietView):
     def __init__(self, console: Console) -> None:
         self._console = console
         self._stage = ""
-        self._since = float("-inf")
+        self._began = self._since = float("-inf")
 
     def show(self, event: Event) -> None:
         """Show one event."""
         if isinstance(event, protocol.Progress):
             now = time.monotonic()
-            if event.stage == self._stage and not event.is_end and now - self._since < PLAIN_PROGRESS_SECONDS:
+            if event.stage != self._stage:
+                self._stage, self._began = event.stage, now
+            elif not event.is_end and now - self._since < self._pause(now):
                 return
-            self._stage, self._since = event.stage, now
+            self._since = now
         if text := describe(event):
             self.line(text)
 
@@ -184,6 +190,11 @@ class PlainView(QuietView):
         """Show one line of text."""
         # soft_wrap: one event, one line, whatever width the console believes in.
         self._console.print(text, markup=False, soft_wrap=True)
+
+    def _pause(self, now: float) -> float:
+        """Seconds between two lines of the stage in progress."""
+        share = _PLAIN_PROGRESS_SHARE * (now - self._began)
+        return min(max(PLAIN_PROGRESS_SECONDS, share), _RAREST_PROGRESS_SECONDS)
 
 
 class BarView(QuietView):
@@ -234,7 +245,7 @@ class BarView(QuietView):
             self._stage = event.stage
             self._task = self._progress.add_task(event.stage, total=total, count="", eta=None)
         self._progress.update(
-            self._task, completed=event.done, total=total, count=_count(event), eta=event.eta_seconds
+            self._task, completed=event.done, total=total, count=count(event), eta=event.eta_seconds
         )
 
 
@@ -245,61 +256,3 @@ class _TimeLeft(ProgressColumn):
         eta: float | None = task.fields.get("eta")
         seconds = eta if eta is not None else task.time_remaining
         return Text("" if seconds is None else f"{duration(seconds)} left")
-
-
-def describe(event: Event) -> str:
-    """Return `event` as a line for people; empty if there is nothing to say."""
-    match event:
-        case protocol.Started():
-            where = f" on {event.device}" if event.device else ""
-            since = event.resumed_from_iteration
-            return f"{event.job} {'starts' if since is None else f'goes on from iteration {since}'}{where}"
-        case protocol.Progress():
-            left = "" if event.eta_seconds is None or event.is_end else f", {duration(event.eta_seconds)} left"
-            return f"{event.stage}: {_count(event)}{left}"
-        case protocol.Message():
-            return f"warning: {event.text}" if event.level == "warning" else event.text
-        case protocol.IterationDone() if is_classification(event.figures):
-            return classification_lines(event.iteration, event.figures)
-        case protocol.IterationDone() if is_refinement(event.figures):
-            return iteration_lines(event.iteration, event.figures)
-        case protocol.IterationDone():
-            return f"iteration {event.iteration}{_figures(event.figures)}"
-        case protocol.Acknowledged():
-            changes = _figures(event.changes)
-            if event.accepted:
-                return f"command {event.action}{changes}: obeyed"
-            return f"command {event.action or 'unknown'}{changes}: refused, {event.text}"
-        case protocol.Paused():
-            return "paused"
-        case protocol.Resumed():
-            return "goes on"
-        case Finished():
-            return f"{event.outcome}{_figures(event.figures)}"
-        case Failed():
-            return f"failed: {event.problem} {event.remedy}".strip()
-        case _:
-            return ""
-
-
-def duration(seconds: float) -> str:
-    """Return `seconds` as hours, minutes and seconds."""
-    minutes, rest = divmod(round(max(0.0, seconds)), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}"
-
-
-def _count(event: protocol.Progress) -> str:
-    total = f" of {event.total}" if event.total else ""
-    return f"{event.done}{total} {event.unit}".rstrip()
-
-
-def _figures(figures: Mapping[str, Any]) -> str:
-    """Return the single numbers and words among `figures`; curves are for the viewer."""
-    shown = []
-    for name, value in figures.items():
-        if isinstance(value, (str, bool, int)):
-            shown.append(f"{name} {value}")
-        elif isinstance(value, float):
-            shown.append(f"{name} {value:.4g}")
-    return ": " + ", ".join(shown) if shown else ""

@@ -13,9 +13,10 @@ from blushcore.cli.options import Detach, Json
 from blushcore.cli.outputs import require_writable
 from blushcore.cli.running import open_run
 from blushcore.cli.terminal import failures_as_json, print_json
+from blushcore.cli.training_lines import training_end
 from blushcore.jobs import JOBS
 from blushcore.jobs.train.parameters import TrainParameters
-from blushcore.protocol import BlushError, UsageError
+from blushcore.protocol import BlushError, Finished, UsageError
 
 
 def train(
@@ -59,7 +60,20 @@ def train(
         return parameters
 
     assert output is not None
-    return open_run(JOBS["train"], prepared, output, detach=detach, json=json)
+    run = output
+    return open_run(
+        JOBS["train"],
+        prepared,
+        run,
+        detach=detach,
+        json=json,
+        closing=lambda finished: closing(finished, run),
+    )
+
+
+def closing(finished: Finished, output: Path) -> str:
+    """Return what a training came to, as the last line in a terminal."""
+    return f"{training_end(finished.figures)}; the weights are {output / finished.files['weights']}"
 
 
 def _write_pack(parameters: TrainParameters, path: Path, *, overwrite: bool, json: bool) -> None:

@@ -6,8 +6,9 @@ import json as json_lines
 import sys
 from pathlib import Path
 
+from blushcore.cli.event_lines import describe
 from blushcore.cli.exit_codes import DONE, FAILED, STOPPED
-from blushcore.cli.terminal import View, describe, failures_as_json, make_view, print_json
+from blushcore.cli.terminal import View, failures_as_json, make_view, print_json
 from blushcore.protocol import BlushError, Progress
 from blushcore.runs import Life, Record, RunReader, RunWatch
 from blushcore.runs.records import encode

@@ -18,7 +18,7 @@ from blushcore.jobs.finetune.parameters import FinetuneParameters
 from blushcore.jobs.finetune.preflight import Inputs, check_inputs
 from blushcore.jobs.train.examples import WeightsFile, example_slices
 from blushcore.jobs.train.session import named_losses
-from blushcore.jobs.train.steps import fraction_done, next_batch
+from blushcore.jobs.train.steps import StepTime, fraction_done, next_batch, seconds_left
 from blushcore.protocol import (
     BlushError,
     Control,
@@ -108,6 +108,7 @@ class _Session:
         self._shown: Example = default_collate(held_out[:_EXAMPLES])
         self.judge = Judge([default_collate([block]) for block in held_out])
         self._seconds = 0.0
+        self._step_time = StepTime()
         self._recent: list[list[float]] = []
 
     def restore(self, state: JobState) -> None:
@@ -153,8 +154,8 @@ class _Session:
                     batch, waited = yield from next_batch(stream, control)
                     began = time.monotonic()
                     self._step(batch)
-                    self._seconds += waited + time.monotonic() - began
-                    yield Progress(stage="fine-tuning", done=trainer.step, total=params.steps, unit="steps")
+                    self._spend(waited + time.monotonic() - began)
+                    yield self.progress()
                     yield from control.obey()
                     ends = self._progress() >= 1 or control.stop_after_iteration
                     if ends or trainer.step % params.evaluate_every == 0:
@@ -168,6 +169,16 @@ class _Session:
             if trainer.step > kept_step:
                 yield IterationDone(iteration=trainer.step, state=self._state())
             raise
+
+    def progress(self) -> Progress:
+        """Return how far it is at most: it ends earlier when nothing gets better."""
+        step, params = self.trainer.step, self._params
+        left = seconds_left(step, params.steps, self._step_time.mean, self._seconds, params.time_budget)
+        return Progress(stage="fine-tuning", done=step, total=params.steps, unit="steps", eta_seconds=left)
+
+    def _spend(self, seconds: float) -> None:
+        self._seconds += seconds
+        self._step_time.add(seconds)
 
     def _step(self, batch: Example) -> None:
         params, step = self._params, self.trainer.step

@@ -21,7 +21,7 @@ from blushcore.jobs.train.examples import WeightsFile, example_slices
 from blushcore.jobs.train.parameters import TrainParameters
 from blushcore.jobs.train.processes import gradient_averaging, mean_over, own_share
 from blushcore.jobs.train.sources import makes_on_device, models_of, pair_source
-from blushcore.jobs.train.steps import StepTime, fraction_done
+from blushcore.jobs.train.steps import StepTime, fraction_done, seconds_left
 from blushcore.protocol import Artefact, Control, Event, IterationDone, JobState, Progress
 from blushcore.training.loss import Loss
 from blushcore.training.samples import BLOCKS_PER_VOLUME, Example, TrainingBlocks
@@ -165,16 +165,9 @@ class Training:
 
     def progress(self) -> Progress:
         """Return how far it is."""
-        left = (self.params.steps - self.trainer.step) * self._step_time.mean
-        if self.params.time_budget is not None:
-            left = min(left, 60 * self.params.time_budget - self.seconds)
-        return Progress(
-            stage="training",
-            done=self.trainer.step,
-            total=self.params.steps,
-            unit="steps",
-            eta_seconds=max(left, 0.0),
-        )
+        step, params = self.trainer.step, self.params
+        left = seconds_left(step, params.steps, self._step_time.mean, self.seconds, params.time_budget)
+        return Progress(stage="training", done=step, total=params.steps, unit="steps", eta_seconds=left)
 
     def report(self, *, alone: bool = False) -> dict[str, Any]:
         """Return the figures since the last report, with the validation loss of the averaged weights.

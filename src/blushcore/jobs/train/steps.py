@@ -45,6 +45,16 @@ def fraction_done(step: int, steps: int, seconds: float, time_budget_minutes: fl
     return max(by_steps, seconds / (60 * time_budget_minutes))
 
 
+def seconds_left(
+    step: int, steps: int, step_seconds: float, seconds: float, time_budget_minutes: float | None
+) -> float:
+    """Return how long a training goes on at its pace: to its last step, or to the end of its time."""
+    left = (steps - step) * step_seconds
+    if time_budget_minutes is not None:
+        left = min(left, 60 * time_budget_minutes - seconds)
+    return max(left, 0.0)
+
+
 class StepTime:
     """The mean time of the last fifty steps or so, in seconds.
 

@@ -182,7 +182,7 @@ def test_the_program_answers() -> None:
     failed = run_program("watch", "/nowhere")
     assert failed.returncode == 1
     assert failed.stderr == (
-        "blush: /nowhere is not a run directory: it has no params.json. "
+        "blush: /nowhere is not a run directory: there is no such folder. "
         "Give the folder that was named as -o when the run was started.\n"
     )
 

@@ -13,6 +13,7 @@ from typing import Any
 from blushcore.protocol import ACTIONS, Acknowledged, BlushError, Command
 from blushcore.runs.files import TEMPORARY_PREFIX, write_bytes_whole
 from blushcore.runs.layout import SCHEMA, RunDirectory
+from blushcore.runs.not_a_run import not_a_run
 from blushcore.runs.records import json_value
 
 LOOK_SECONDS = 0.2
@@ -44,7 +45,7 @@ def send_command(directory: Path, action: str, changes: Mapping[str, Any] | None
         raise BlushError(f"Unknown command {action!r}.", f"Known are {', '.join(ACTIONS)}.")
     run = RunDirectory(directory)
     if not run.holds_run():
-        raise BlushError(f"{directory} is not a run directory.")
+        raise not_a_run(directory)
     command_id = uuid.uuid4().hex
     content = {
         "schema": SCHEMA,

@@ -27,6 +27,7 @@ from typing import Any
 
 from blushcore.protocol import BlushError, Parameters
 from blushcore.runs.files import create_whole, plain_error
+from blushcore.runs.not_a_run import not_a_run
 
 _FILES_OF_A_RUN = ("run_*.mrc", "run_*.star")
 SCHEMA = 1
@@ -223,10 +224,7 @@ def read_description(run: RunDirectory) -> RunDescription:
     try:
         content = json.loads(run.description.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
-        raise BlushError(
-            f"{run.path} is not a run directory: it has no params.json.",
-            "Give the folder that was named as -o when the run was started.",
-        ) from None
+        raise not_a_run(run.path) from None
     except OSError as error:
         raise BlushError(f"{run.description} could not be read: {error.strerror}.") from error
     except ValueError as error:

@@ -10,13 +10,13 @@ from blushcore.protocol import BlushError
 from blushcore.training.augmentation import HalfMapPair
 from blushcore.training.pair_files import (
     PairEntry,
-    StoredPairs,
     check_pairs,
     load_pair,
     of_split,
     read_pairs,
     save_pair,
 )
+from blushcore.training.stored_pairs import StoredPairs
 from blushcore.volumes import Volume, soft_sphere, write_map
 
 BOX = 84

@@ -23,9 +23,7 @@ from torch import Tensor
 from blushcore.denoiser.network import BLOCK_SIZE, VOXEL_SIZE_ANGSTROM
 from blushcore.protocol import BlushError, blaming
 from blushcore.shells import fsc, resolution
-from blushcore.simulation import random_rotation
 from blushcore.training.augmentation import HalfMapPair
-from blushcore.training.turning import turned_pair
 from blushcore.volumes import (
     Volume,
     describe_box,
@@ -78,20 +76,6 @@ class PairEntry:
     def halves(self) -> tuple[Path, Path]:
         """Both half-maps' files."""
         return self.half1, self.half2
-
-
-@dataclass(frozen=True)
-class StoredPairs:
-    """Pairs from files: a `PairSource` that draws one of them, and how it lies."""
-
-    entries: Sequence[PairEntry]
-    turned: bool = True
-    """Whether each time it lies in another orientation."""
-
-    def __call__(self, generator: np.random.Generator) -> HalfMapPair:
-        """Draw an entry, read it and turn it."""
-        pair = load_pair(self.entries[int(generator.integers(len(self.entries)))])
-        return turned_pair(pair, random_rotation(generator)) if self.turned else pair
 
 
 def read_pairs(path: Path) -> list[PairEntry]:

@@ -8,7 +8,7 @@ lay outside the box comes in as 0, beyond the sphere that touches its faces: as 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numba
@@ -23,38 +23,73 @@ _AT_ONCE = 4
 """Maps that are interpolated together: the weights of a place are found once."""
 
 
-def turned_pair(pair: HalfMapPair, rotation: NDArray[np.float64]) -> HalfMapPair:
-    """Return a pair of half-maps whose content is turned about the centre ``n // 2``.
+@dataclass(frozen=True)
+class SplinePair:
+    """A pair of half-maps as coefficients of cubic B-splines: turned any number of times, they are found once.
 
-    Parameters
+    Attributes
     ----------
-    pair
-        On the CPU. Its truth is left out: training needs none.
-    rotation
-        Of the content, ``(3, 3)``, for vectors (x, y, z).
+    coefficients
+        Those of the halves, the mask and the signal, in place of the maps; no truth: training needs none.
     """
-    maps = [pair.half1, pair.half2, pair.mask, *([] if pair.signal is None else [pair.signal])]
-    half1, half2, mask, *signal = turned_maps(maps, rotation)
-    return replace(
-        pair, half1=half1, half2=half2, mask=mask.clamp(0, 1), signal=signal[0] if signal else None, truth=None
-    )
+
+    coefficients: HalfMapPair
+
+    def turned(self, rotation: NDArray[np.float64]) -> HalfMapPair:
+        """Return the pair with its content turned about the centre ``n // 2``.
+
+        Parameters
+        ----------
+        rotation
+            Of the content, ``(3, 3)``, for vectors (x, y, z).
+        """
+        half1, half2, mask, *signal = interpolated(maps_of(self.coefficients), rotation)
+        return replace(
+            self.coefficients,
+            half1=half1,
+            half2=half2,
+            mask=mask.clamp(0, 1),
+            signal=signal[0] if signal else None,
+        )
+
+
+def spline_pair(pair: HalfMapPair) -> SplinePair:
+    """Return a pair on the CPU as it can be turned."""
+    half1, half2, mask, *signal = (spline_coefficients(volume) for volume in maps_of(pair))
+    signal_or_none = signal[0] if signal else None
+    return SplinePair(replace(pair, half1=half1, half2=half2, mask=mask, signal=signal_or_none, truth=None))
+
+
+def maps_of(pair: HalfMapPair) -> list[Tensor]:
+    """Return what training needs of a pair: halves, mask and, where it is known, the signal."""
+    return [pair.half1, pair.half2, pair.mask, *([] if pair.signal is None else [pair.signal])]
+
+
+def turned_pair(pair: HalfMapPair, rotation: NDArray[np.float64]) -> HalfMapPair:
+    """Return a pair of half-maps on the CPU with its content turned, once; see `SplinePair`."""
+    return spline_pair(pair).turned(rotation)
 
 
 def turned_maps(maps: Sequence[Tensor], rotation: NDArray[np.float64]) -> list[Tensor]:
-    """Turn up to four cubic maps ``(z, y, x)`` on the CPU about their centre; float32.
+    """Turn up to four cubic maps ``(z, y, x)`` on the CPU about their centre; float32."""
+    return interpolated([spline_coefficients(volume) for volume in maps], rotation)
+
+
+def interpolated(coefficients: Sequence[Tensor], rotation: NDArray[np.float64]) -> list[Tensor]:
+    """Return up to four cubic maps turned, given their `spline_coefficients`; float32.
 
     What lies at x comes from Rᵀx, between voxels by cubic B-splines.
     """
-    n = maps[0].shape[0]
+    n = coefficients[0].shape[0]
     stacked = np.zeros((n, n, n, _AT_ONCE), np.float32)
-    for index, volume in enumerate(maps):
-        stacked[..., index] = _coefficients(volume).numpy()
+    for index, volume in enumerate(coefficients):
+        stacked[..., index] = volume.numpy()
     out = np.empty_like(stacked)
     _interpolate(stacked, np.ascontiguousarray(rotation.T[::-1, ::-1]), out)
-    return [torch.from_numpy(np.ascontiguousarray(out[..., index])) for index in range(len(maps))]
+    return [torch.from_numpy(np.ascontiguousarray(out[..., index])) for index in range(len(coefficients))]
 
 
-def _coefficients(volume: Tensor) -> Tensor:
+def spline_coefficients(volume: Tensor) -> Tensor:
     """Return the coefficients of the cubic B-splines that pass through a map's values."""
     n = volume.shape[0]
     spectrum = torch.fft.rfftn(volume.float())

@@ -7,17 +7,22 @@ from typing import Literal, TypeAlias
 import torch
 
 from blushcore.denoiser.weights import find_weights, read_weights_info
-from blushcore.devices import resolve_device
+from blushcore.devices import host_memory, resolve_device
+from blushcore.devices.processes import processes_here
 from blushcore.jobs.train.parameters import TrainParameters
 from blushcore.protocol import BlushError
 from blushcore.simulation import Composition, ModelEntry
 from blushcore.simulation.compose import USUAL
 from blushcore.simulation.model_pack import PackedModel, read_models
 from blushcore.training.atom_pairs import AtomPairs
-from blushcore.training.pair_files import StoredPairs, check_pairs, of_split, read_pairs
+from blushcore.training.pair_files import check_pairs, of_split, read_pairs
 from blushcore.training.samples import MixedPairs, PairSource, SimulatedPairs
+from blushcore.training.stored_pairs import PairCache, StoredPairs
 
 Split: TypeAlias = Literal["train", "validation"]
+
+SHARE_FOR_PAIRS = 0.25
+"""Of the memory that can be had: what all processes together keep of the pairs that they have read."""
 
 
 def check_inputs(params: TrainParameters) -> None:
@@ -60,6 +65,16 @@ def makes_on_device(params: TrainParameters, device: torch.device) -> bool:
     return params.half_maps_on == "device"
 
 
+def kept_bytes(params: TrainParameters) -> int:
+    """Return how much each process that makes volumes keeps of the pairs that it has read.
+
+    `SHARE_FOR_PAIRS` of the memory is shared by all of them on this machine: by the workers, or by the training
+    itself where there are none.
+    """
+    makers = max(1, params.workers) * processes_here()
+    return int(SHARE_FOR_PAIRS * host_memory().available) // makers
+
+
 def pair_source(
     params: TrainParameters, split: Split, device: torch.device | None = None
 ) -> tuple[PairSource, str]:
@@ -91,8 +106,12 @@ def pair_source(
     if params.pairs is not None:
         entries = of_split(read_pairs(params.pairs), split)
         if entries:
-            stored = StoredPairs(entries, turned=split == "train")
-            names.append(f"{len(entries)} pairs of half-maps")
+            cache = PairCache(kept_bytes(params))
+            stored = StoredPairs(entries, turned=split == "train", cache=cache)
+            names.append(
+                f"{len(entries)} pairs of half-maps (read once while they fit into "
+                f"{cache.largest_bytes / 2**30:.1f} GiB in each process that makes volumes)"
+            )
         elif simulated is None or split == "train":
             raise BlushError(
                 f"{params.pairs} names no pair of half-maps for {split}.",

@@ -4,36 +4,27 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 from blushcore.jobs.finetune.parameters import FinetuneParameters
 from blushcore.jobs.finetune.preflight import check_inputs
 from blushcore.protocol import BlushError
-from blushcore.volumes import Volume, lowpass, write_map
+from blushcore.volumes import lowpass
 from blushcore.volumes.masks import soft_sphere
+from small_halves import VOXEL_SIZE, small_halves, write, written
 
-N, VOXEL_SIZE = 80, 1.5
-
-
-def write(path: Path, data: torch.Tensor, voxel_size: float = VOXEL_SIZE) -> None:
-    write_map(path, Volume(np.ascontiguousarray(data.numpy(), np.float32), (voxel_size,) * 3))
+N = 80
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     """Two halves of a particle at some 8 Å, and what people take for halves."""
-    folder = tmp_path_factory.mktemp("halves")
-    generator = torch.Generator().manual_seed(1)
-    mask = soft_sphere((N,) * 3, 22, 4)
-    signal = lowpass(torch.randn((N,) * 3, generator=generator), 8.0, VOXEL_SIZE) * mask
-    signal /= signal[mask > 0.5].std()
-    one, two = (signal + 1.5 * torch.randn(signal.shape, generator=generator) for _ in range(2))
+    pair = small_halves(N)
+    one, two, mask = pair.half1, pair.half2, pair.mask
+    folder = written(tmp_path_factory.mktemp("halves"), pair)
     maps = {
-        "half1": one,
-        "half2": two,
-        "other": torch.randn(signal.shape, generator=generator),
+        "other": torch.randn(one.shape, generator=torch.Generator().manual_seed(2)),
         "scaled": 3 * one + 1,
         "whole": (one + two) / 2,
         "masked1": one * mask,
@@ -41,7 +32,6 @@ def folder(tmp_path_factory) -> Path:
         "smooth1": lowpass(one, 7.0, VOXEL_SIZE),
         "smooth2": lowpass(two, 7.0, VOXEL_SIZE),
         "flat": torch.ones_like(one),
-        "mask": mask,
         "empty": torch.zeros_like(mask),
         "small_mask": mask[2:-2, 2:-2, 2:-2],
     }
@@ -124,18 +114,12 @@ def test_headers_that_lie_can_be_overruled(folder, tmp_path):
     assert check_inputs(asked(tmp_path, voxel_size=1.5)).pair.half1.shape == (N,) * 3
 
 
-def test_a_tiny_map_is_padded_to_what_blocks_need(folder, tmp_path):
+def test_a_tiny_map_is_padded_to_what_blocks_need(tmp_path):
     cut = slice(N // 2 - 9, N // 2 + 9)
-    whole = {name: read(folder / f"{name}.mrc")[cut, cut, cut] for name in ("half1", "half2")}
-    for name, data in whole.items():
-        write(tmp_path / f"{name}.mrc", data, 3.0)
+    pair = small_halves(N)
+    for name in ("half1", "half2"):
+        write(tmp_path / f"{name}.mrc", getattr(pair, name)[cut, cut, cut], 3.0)
     write(tmp_path / "mask.mrc", soft_sphere((18,) * 3, 6, 2), 3.0)
     found = check_inputs(asked(tmp_path, resolution=9.0))
     assert found.pair.half1.shape == (80,) * 3
     assert found.pair.resolution == 9
-
-
-def read(path: Path) -> torch.Tensor:
-    from blushcore.volumes import read_map
-
-    return torch.from_numpy(read_map(path).data)

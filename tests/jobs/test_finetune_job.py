@@ -26,11 +26,8 @@ from blushcore.protocol import (
     Progress,
     Stopped,
 )
-from blushcore.volumes import Volume, lowpass, write_map
-from blushcore.volumes.masks import soft_sphere
+from small_halves import small_halves, write, written
 from tiny_training import TinyNetwork, tiny_network
-
-N, VOXEL_SIZE = 84, 1.5
 
 
 def load_tiny(path: Path) -> tuple[TinyNetwork, WeightsInfo]:
@@ -48,15 +45,7 @@ def _tiny(monkeypatch):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     """Two half-maps of a particle at some 8 Å with white noise, its mask, and poor weights."""
-    folder = tmp_path_factory.mktemp("halves")
-    generator = torch.Generator().manual_seed(1)
-    mask = soft_sphere((N,) * 3, 26, 4)
-    signal = lowpass(torch.randn((N,) * 3, generator=generator), 8.0, VOXEL_SIZE) * mask
-    signal /= signal[mask > 0.5].std()
-    for number in (1, 2):
-        noisy = signal + 1.5 * torch.randn(signal.shape, generator=generator)
-        write_map(folder / f"half{number}.mrc", Volume(noisy.numpy(), (VOXEL_SIZE,) * 3))
-    write_map(folder / "mask.mrc", Volume(mask.numpy(), (VOXEL_SIZE,) * 3))
+    folder = written(tmp_path_factory.mktemp("halves"), small_halves())
     poor = tiny_network(5, 0.0)
     (folder / "poor.safetensors").write_bytes(
         weights_bytes(poor.state_dict(), name="poor", version="1", training={"steps": 3, "steps_before": 1})
@@ -246,9 +235,8 @@ def test_told_to_stop_it_keeps_its_state_first(params, monkeypatch):
     ],
 )
 def test_what_cannot_be_tuned_on_is_refused(params, folder, change, sentence):
-    small = Volume(np.random.default_rng(0).random((20, 20, 20)).astype(np.float32), (VOXEL_SIZE,) * 3)
     if not (folder / "mask_of_another_box.mrc").exists():
-        write_map(folder / "mask_of_another_box.mrc", small)
+        write(folder / "mask_of_another_box.mrc", torch.rand(20, 20, 20))
     values = {name: (folder / value if name.startswith("half") else value) for name, value in change.items()}
     with pytest.raises(BlushError, match=sentence):
         check_inputs(params.replace(**values))

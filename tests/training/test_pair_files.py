@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -17,25 +19,14 @@ from blushcore.training.pair_files import (
     save_pair,
 )
 from blushcore.training.stored_pairs import StoredPairs
-from blushcore.volumes import Volume, soft_sphere, write_map
+from small_halves import small_halves, write
 
 BOX = 84
 
 
 @pytest.fixture(scope="module")
 def pair() -> HalfMapPair:
-    generator = torch.Generator().manual_seed(0)
-    mask = soft_sphere((BOX,) * 3, 16, 4)
-    k = torch.fft.fftfreq(BOX, 1.5)
-    squared = k[:, None, None] ** 2 + k[:, None] ** 2 + k[: BOX // 2 + 1] ** 2
-    white = torch.fft.rfftn(torch.randn((BOX,) * 3, generator=generator))
-    signal = (3 + 2 * torch.fft.irfftn(white * torch.exp(-40 * squared), s=(BOX,) * 3) * 20) * mask
-    half1, half2 = (signal + 1.5 * torch.randn(signal.shape, generator=generator) for _ in range(2))
-    return HalfMapPair(half1, half2, mask, 6.5, 54.0, signal, signal)
-
-
-def write(path, data, voxel_size=1.5) -> None:
-    write_map(path, Volume(np.ascontiguousarray(data.numpy(), np.float32), (voxel_size,) * 3))
+    return replace(small_halves(BOX, 16.0, mean=3.0), resolution=6.5, diameter=54.0)
 
 
 def test_a_saved_pair_is_read_again(pair, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 
 from blushcore.cli import main
 from blushcore.cli.classification_lines import classification_lines, is_classification
-from blushcore.cli.terminal import describe
+from blushcore.cli.event_lines import describe
 from blushcore.protocol import IterationDone
 from tiny_mixture import write_tiny_mixture
 from tiny_refinement import DIAMETER

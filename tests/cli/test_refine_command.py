@@ -12,8 +12,8 @@ import pytest
 
 from blushcore.cli import main
 from blushcore.cli import refine as refine_command
+from blushcore.cli.event_lines import describe
 from blushcore.cli.refinement_lines import fsc_sketch, is_refinement, iteration_lines, number
-from blushcore.cli.terminal import describe
 from blushcore.protocol import Finished, IterationDone
 from blushcore.runs import read_run
 from blushcore.volumes import Volume, write_map

@@ -228,3 +228,28 @@ def test_the_whole_way_with_the_real_worker(make_viewer):
     assert float(layer.data[16, 16, 16]) == 1.0
     assert float(layer.data[0, 0, 0]) == 0.0
     widget.close()
+
+
+# --- what changes while a mask is there, or on its way --------------------------------------------------------
+
+
+def test_what_fails_late_of_earlier_work_is_not_heard(stage):
+    """The worker died while an array was on its way: its folder is gone, and another mask is wanted by now."""
+    from worker_stand_ins import pump
+
+    viewer, widget = stage
+    add(viewer, "map")
+    worker = widget._worker
+    widget.button.click()
+    request = asked(worker, 1)
+    path = worker.array(request.id, np.ones((N,) * 3))
+    path.unlink()
+    said = MaskMade(
+        id=request.id, path=path, threshold=0.5, lowest=0.0, highest=1.0, volume_nm3=1.0, share_of_box=0.1
+    )
+    worker.said.emit(said)
+    worker.died.emit("The worker was killed.", "Restart it.")
+    widget.button.click()
+    pump(0.2)
+    assert "exchanged" not in widget.message.text()
+    asked(worker, 2)

@@ -177,6 +177,23 @@ def test_a_map_that_goes_away_meanwhile_changes_nothing(stage):
     assert "voxel size" in widget.card.text.text()
 
 
+def test_arrays_of_a_test_that_was_stopped_do_not_stay(stage):
+    from worker_stand_ins import pump
+
+    viewer, widget = stage
+    add(viewer, "half1")
+    add(viewer, "half2")
+    widget.button.click()
+    widget.button.click()  # before they are written
+    pump(0.2)
+    assert widget._worker.asked(Load) == []
+    assert list(widget._worker.folder.glob("*.npy")) == []
+    widget._background.run(lambda: 1 / 0, print, lambda error: widget.task._on_trouble("task-0", error))
+    request = begun(stage)  # what fails late of another does not end it
+    widget._worker.said.emit(found_by(request.id))
+    assert widget.found.isVisibleTo(widget)
+
+
 def test_an_atomic_model_is_taken_where_it_is_dropped(stage, tmp_path):
     _, widget = stage
     widget.take_files([tmp_path / "fitted.cif"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
@@ -86,15 +85,20 @@ class MaskTask(QObject):
         key = self._key = f"mask-{next(self._numbers)}"
         path = self._worker.folder / f"{key}.npy"
 
-        def write() -> Path:
+        def write() -> None:
             np.save(path, volume.data)
-            return path
 
-        def tell(path: Path) -> None:
+        def tell(_: None) -> None:
             if key == self._key:
                 self._worker.tell(Load(key=key, path=path, voxel_size=volume.voxel_size))
+            else:  # another map was chosen meanwhile
+                path.unlink(missing_ok=True)
 
-        self._background.run(write, tell, self._on_trouble)
+        def failed(error: Exception) -> None:
+            if key == self._key:
+                self._on_trouble(error)
+
+        self._background.run(write, tell, failed)
 
     def _ask(self) -> None:
         wish, self._wish = self._wish, None
@@ -104,15 +108,19 @@ class MaskTask(QObject):
 
     def _on_said(self, event: Event) -> None:
         match event:
-            case Loaded() if event.key == self._key:
+            case Loaded():
                 (self._worker.folder / f"{event.key}.npy").unlink(missing_ok=True)
-                self._is_loaded = True
-                self._ask()
+                if event.key == self._key:
+                    self._is_loaded = True
+                    self._ask()
             case MaskMade() if event.id == self._asked:
                 self._read(event)
+            case MaskMade():  # of a map that was left meanwhile
+                event.path.unlink(missing_ok=True)
             case Failed() if event.id is not None and event.id in (self._asked, self._key):
                 self._asked = ""
                 if event.id == self._key:
+                    (self._worker.folder / f"{event.id}.npy").unlink(missing_ok=True)
                     self._key = ""
                 self.failed.emit(sentence_of(event))
                 if self._is_loaded:
@@ -133,7 +141,11 @@ class MaskTask(QObject):
                 self.made.emit(shown)
                 self._ask()
 
-        self._background.run(read, done, self._on_trouble)
+        def failed(error: Exception) -> None:
+            if event.id == self._asked:  # else the worker, and its folder, may be others by now
+                self._on_trouble(error)
+
+        self._background.run(read, done, failed)
 
     def _on_trouble(self, error: Exception) -> None:
         self.take(self._map)

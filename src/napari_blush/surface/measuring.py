@@ -55,4 +55,4 @@ class LocalResolutionJob(MapTask):
                 self._end()
                 self.done.emit(volume, event.median)
 
-        self._background.run(read, done, self._on_trouble)
+        self._background.run(read, done, lambda error: self._on_trouble(name, error))

@@ -98,7 +98,10 @@ class MapTask(QObject):
             return paths
 
         def tell(paths: dict[str, Path]) -> None:
-            for role, path in paths.items() if name == self._id else ():
+            for role, path in paths.items():
+                if name != self._id:  # stopped meanwhile
+                    path.unlink(missing_ok=True)
+                    continue
                 self._worker.tell(
                     Load(
                         key=keys[role],
@@ -110,7 +113,7 @@ class MapTask(QObject):
                 )
 
         self.advanced.emit(Working(id=name, stage=HANDING_OVER))
-        self._background.run(write, tell, self._on_trouble)
+        self._background.run(write, tell, lambda error: self._on_trouble(name, error))
 
     def stop(self) -> None:
         """Go no further."""
@@ -132,11 +135,12 @@ class MapTask(QObject):
 
     def _on_said(self, event: Event) -> None:
         match event:
-            case Loaded() if event.key in self._waiting:
-                self._waiting.remove(event.key)
+            case Loaded():
                 (self._worker.folder / f"{event.key}.npy").unlink(missing_ok=True)
-                if not self._waiting and self._ask is not None:
-                    self._worker.tell(self._ask(self._id, self._keys))
+                if event.key in self._waiting:
+                    self._waiting.remove(event.key)
+                    if not self._waiting and self._ask is not None:
+                        self._worker.tell(self._ask(self._id, self._keys))
             case Working() if event.id == self._id:
                 self.advanced.emit(event)
             case Cancelled() if event.id == self._id:  # another asker took the worker
@@ -148,7 +152,10 @@ class MapTask(QObject):
             case _ if isinstance(event, self._answer) and event.id == self._id:
                 self.take(event)
 
-    def _on_trouble(self, error: Exception) -> None:
+    def _on_trouble(self, name: str, error: Exception) -> None:
+        """Take note that arrays of some work could not be written or read; of work that has ended, not."""
+        if name != self._id:
+            return
         self._end()
         self.failed.emit(f"The maps could not be exchanged with the computing process: {error}.")
 

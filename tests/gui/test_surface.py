@@ -142,7 +142,7 @@ def test_the_bar_is_marked_at_round_values(ends, expected):
 def test_layers_are_told_by_their_names():
     from napari.layers import Image
 
-    from napari_blush.panels.map_choices import is_half
+    from napari_blush.panels.map_choices import is_half, is_mask
     from napari_blush.surface.choices import is_local
 
     def named(name: str) -> Image:
@@ -153,6 +153,10 @@ def test_layers_are_told_by_their_names():
     assert is_half(named("run_half1_class001_unfil"), 1)
     assert is_half(named("half-map 2"), 2)
     assert not is_half(named("half12"), 1)
+    assert is_half(named("cryosparc_P1_J42_003_volume_map_half_B"), 2)
+    assert not is_half(named("half_apo"), 1)
+    assert is_mask(named("mask_fsc_auto"))
+    assert not any(is_mask(named(name)) for name in ("postprocess_masked", "unmasked map"))
 
 
 # --- the dock -------------------------------------------------------------------------------------------------

@@ -177,6 +177,21 @@ def test_a_map_that_goes_away_meanwhile_changes_nothing(stage):
     assert "voxel size" in widget.card.text.text()
 
 
+def test_denoised_maps_are_not_proposed(stage):
+    from napari_blush.layers.maps import add_or_update_map
+
+    viewer, widget = stage
+    add(viewer, "J42_map_half_A")
+    values = np.random.default_rng(9).random((N,) * 3).astype(np.float32)
+    volume = Volume(values, (VOXEL,) * 3)
+    add_or_update_map(viewer, "x", volume, name="J42 denoised", details={"denoising": {"weights": "v1"}})
+    assert not widget.button.isEnabled()
+    add(viewer, "J42_map_half_B")
+    add(viewer, "last")
+    assert [box.currentText() for box in widget.maps.boxes()][:2] == ["J42_map_half_A", "J42_map_half_B"]
+    assert widget.button.isEnabled()
+
+
 def test_arrays_of_a_test_that_was_stopped_do_not_stay(stage):
     from worker_stand_ins import pump
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from blushcore.volumes import Volume
+from blushcore.volumes import MapHeader, Volume
 
 _PREFIX = "Denoised by napari-blush"
 _LABEL_LENGTH = 80
@@ -16,4 +16,9 @@ def denoised_label(weights: str, sha256: str) -> str:
 
 def is_denoised(volume: Volume) -> bool:
     """Whether a map's header says that it was denoised here; other programs may have dropped the label."""
-    return any(label.startswith(_PREFIX) for label in volume.header.labels)
+    return says_denoised(volume.header)
+
+
+def says_denoised(header: MapHeader) -> bool:
+    """Whether a header says that its map was denoised here."""
+    return any(label.startswith(_PREFIX) for label in header.labels)

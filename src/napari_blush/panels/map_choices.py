@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QComboBox
 
+from blushcore.denoiser.provenance import says_denoised
+from blushcore.volumes import MapHeader
+from napari_blush.layers.maps import METADATA
 from napari_blush.panels.boxes import fill
 
 if TYPE_CHECKING:
     from napari.layers import Image
 
 _CHOSEN = "blushChosen"
-_MASK = re.compile(r"mask", re.IGNORECASE)
+_MASK = re.compile(r"mask(?!ed)", re.IGNORECASE)
+"""A masked or unmasked map is none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +52,9 @@ def keep(*boxes: QComboBox) -> None:
 
 
 def is_half(layer: Image, number: int) -> bool:
-    """Whether a layer's name says that it is half-map 1 or 2."""
-    return bool(re.search(rf"half[ _-]?(map)?[ _-]?{number}(?!\d)", layer.name, re.IGNORECASE))
+    """Whether a layer's name says that it is half-map 1 or 2: by number, or by letter as cryoSPARC does."""
+    which = rf"({number}(?!\d)|{'AB'[number - 1]}(?![a-z]))"
+    return bool(re.search(rf"half[ _-]?(map)?[ _-]?{which}", layer.name, re.IGNORECASE))
 
 
 def is_mask(layer: Image) -> bool:
@@ -57,8 +62,18 @@ def is_mask(layer: Image) -> bool:
     return bool(_MASK.search(layer.name))
 
 
+def was_denoised(layer: Image) -> bool:
+    """Whether a layer shows what the denoiser made of a map, here or in the file it was read from."""
+    kept = layer.metadata.get(METADATA, {})
+    return "denoising" in kept or says_denoised(kept.get("header", MapHeader()))
+
+
 def likely_halves(plain: Sequence[Image]) -> tuple[Image | None, Image | None]:
-    """Return which of some maps are most likely the two halves: by their names, else the first and the last."""
-    first = next((layer for layer in plain if is_half(layer, 1)), next(iter(plain), None))
-    second = next((layer for layer in plain if is_half(layer, 2)), plain[-1] if plain else None)
+    """Return which of some maps are most likely the two halves: by their names, else the first and the last.
+
+    Denoised ones are not: what is measured of them measures the network as well.
+    """
+    raw = [layer for layer in plain if not was_denoised(layer)]
+    first = next((layer for layer in raw if is_half(layer, 1)), next(iter(raw), None))
+    second = next((layer for layer in raw if is_half(layer, 2)), raw[-1] if raw else None)
     return first, second

@@ -177,6 +177,38 @@ def test_a_map_that_goes_away_meanwhile_changes_nothing(stage):
     assert "voxel size" in widget.card.text.text()
 
 
+def test_what_was_found_stays_until_other_maps_are_chosen(stage):
+    viewer, widget = stage
+    add(viewer, "half1")
+    add(viewer, "half2")
+    widget._worker.said.emit(found_by(begun(stage).id, "harm"))
+    add(viewer, "another")
+    viewer.layers["half1"].name = "half1 of yesterday"
+    assert widget.card.title.text() == "It does not keep to the data"
+    assert widget.maps.half1_box.currentText() == "half1 of yesterday"
+    viewer.layers.remove("half2")
+    assert "It does not keep" not in widget.card.title.text()
+
+
+def test_maps_of_other_grids_are_told_by_name_and_denoised_ones_are_doubted(stage):
+    from napari_blush.layers.maps import remember, set_voxel_size
+
+    viewer, widget = stage
+    add(viewer, "half1")
+    two = add(viewer, "half2")
+    remember(two, denoising={"weights": "v1"})
+    set_voxel_size(two, 1.5)
+    widget.button.click()
+    assert "half1 and half2 are not on one grid" in widget.card.text.text()
+    set_voxel_size(two, VOXEL)
+    two.translate = (100.0, 0.0, 0.0)
+    widget._worker.said.emit(found_by(begun(stage).id))
+    told = [label.text() for label in widget.found.sentences]
+    assert told[0] == "half2 was denoised: test with the half-maps as they were reconstructed."
+    assert "half2 begins at 0, 0, 100 Å" in told[1]
+    assert [label.objectName() for label in widget.found.sentences] == ["blushWarning"] * 2 + ["blushHint"] * 3
+
+
 def test_denoised_maps_are_not_proposed(stage):
     from napari_blush.layers.maps import add_or_update_map
 

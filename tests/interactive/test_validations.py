@@ -82,3 +82,13 @@ def test_it_can_be_stopped_and_what_cannot_be_tested_is_told(shared_worker, halv
     load(shared_worker, halves, position=(500.0, 0.0, 0.0))
     shared_worker.tell(ask("elsewhere", model=model, device="cpu"))
     assert "does not lie within the map" in shared_worker.until(Failed).problem
+
+
+def test_an_empty_mask_is_told(shared_worker, halves, tmp_path):
+    load(shared_worker, halves)
+    np.save(tmp_path / "mask.npy", np.zeros((BOX,) * 3, np.float32))
+    shared_worker.tell(
+        Load(key="empty", path=tmp_path / "mask.npy", voxel_size=(VOXEL,) * 3, role="mask"),
+        ask("nowhere", device="cpu").model_copy(update={"mask": "empty"}),
+    )
+    assert "empty mask" in shared_worker.until(Failed).problem

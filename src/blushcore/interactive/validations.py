@@ -8,7 +8,7 @@ from blushcore.denoiser import Denoiser
 from blushcore.denoiser.validating import DenoiserValidation
 from blushcore.interactive.messages import DenoiserValidated, Event, ValidateDenoiser, Working
 from blushcore.simulation.map_model import draw_model
-from blushcore.volumes import Volume, require_halves, require_same_grid
+from blushcore.volumes import Volume, require_halves, require_mask_values, require_same_grid
 
 
 class Validating:
@@ -26,7 +26,8 @@ class Validating:
     Raises
     ------
     BlushError
-        If the maps are no two halves on one grid, or the model cannot be read or lies elsewhere.
+        If the maps are no two halves on one grid, the mask is empty, or the model cannot be read or lies
+        elsewhere.
     """
 
     idle = False
@@ -45,6 +46,7 @@ class Validating:
         require_halves("Half-map 1", halves[0], "half-map 2", halves[1])
         if mask is not None:
             require_same_grid("The half-maps", halves[0], "the mask", mask)
+            require_mask_values(float(mask.data.min()), float(mask.data.max()), "The mask")
         drawn = None if settings.model is None else draw_model(settings.model, halves[0])
         self._validation = DenoiserValidation(
             denoiser,

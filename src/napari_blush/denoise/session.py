@@ -30,7 +30,8 @@ from napari_blush.denoise.results import Fsc, Result
 from napari_blush.denoise.states import Failure, Picture, ProgressOfAll, State, Worker
 from napari_blush.denoise.store import MOST_RESULTS, ResultStore
 from napari_blush.denoise.work import Work
-from napari_blush.denoise.worker_maps import WorkerMaps, require_one_grid
+from napari_blush.denoise.worker_maps import WorkerMaps
+from napari_blush.layers.grids import require_one_grid
 
 
 class DenoiseSession:

@@ -10,7 +10,6 @@ from psygnal import Signal
 
 from blushcore.interactive.arrays import MORE_ROOM
 from blushcore.interactive.messages import Describe, Failed, Load, Loaded, Release
-from blushcore.protocol import BlushError
 from blushcore.volumes import Volume
 from napari_blush.background import Background
 from napari_blush.denoise.states import Failure, Worker
@@ -146,26 +145,3 @@ class WorkerMaps:
         """Remove the file of one that the worker has read."""
         if self._worker.is_running:
             (self._worker.folder / f"{key}.npy").unlink(missing_ok=True)
-
-
-def require_one_grid(volumes: Sequence[Volume], names: Sequence[str]) -> None:
-    """Require that maps lie on one grid.
-
-    Raises
-    ------
-    BlushError
-        If their numbers of voxels or their voxel sizes differ.
-    """
-    first = volumes[0]
-    for volume, name in zip(volumes[1:], names[1:], strict=True):
-        if volume.shape != first.shape or not np.allclose(
-            volume.voxel_size, first.voxel_size, rtol=1e-3, atol=0
-        ):
-            raise BlushError(
-                f"{names[0]} and {name} are not on one grid: {_grid(first)} and {_grid(volume)}.",
-                f"Choose another, or resample {name}.",
-            )
-
-
-def _grid(volume: Volume) -> str:
-    return f"{' × '.join(str(n) for n in reversed(volume.shape))} voxels of {volume.voxel_size[2]:.4g} Å"

@@ -97,13 +97,15 @@ class FoundSection(Section):
         self.body.addWidget(self.plot)
         self.hide()
 
-    def show_found(self, found: DenoiserValidated, names: tuple[str, str]) -> None:
-        """Show it; `names` are those of the half-maps."""
+    def show_found(self, found: DenoiserValidated, names: tuple[str, str], doubts: Sequence[str] = ()) -> None:
+        """Show it; `names` are those of the half-maps, `doubts` what is odd about them."""
         self.of.setText(" and ".join(names))
         for label in self.sentences:
             self.body.removeWidget(label)
             label.deleteLater()
-        self.sentences = [hint(sentence) for sentence in found.sentences]
+        self.sentences = [hint(sentence) for sentence in (*doubts, *found.sentences)]
+        for label in self.sentences[: len(doubts)]:
+            label.setObjectName("blushWarning")
         for place, label in enumerate(self.sentences):
             self.body.insertWidget(_FIRST_SENTENCE + place, label)
         self.plot.show_figures(found.figures)

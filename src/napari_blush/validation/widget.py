@@ -10,12 +10,14 @@ from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from blushcore.interactive.messages import DenoiserValidated, ValidationSettings, Working
 from blushcore.protocol import BlushError
+from blushcore.volumes import require_same_grid
 from napari_blush.background import Background
+from napari_blush.layers.grids import require_one_grid
 from napari_blush.layers.listing import list_events, map_layers
 from napari_blush.layers.maps import volume_of
-from napari_blush.layers.view import Connections
+from napari_blush.layers.view import Connections, unwrapped
 from napari_blush.panels.dock import Dock, scrolled
-from napari_blush.panels.map_choices import keep
+from napari_blush.panels.map_choices import keep, was_denoised
 from napari_blush.panels.status_card import StatusCard
 from napari_blush.panels.words import duration
 from napari_blush.plots.theme import follow_theme
@@ -45,6 +47,7 @@ _VERDICTS = {
     ),
     "nothing": ("ask", "There is nothing to hold it against", "The half-maps agree nowhere."),
 }
+_DENOISED = "{} was denoised: test with the half-maps as they were reconstructed."
 _NO_HALVES = "Open the two half-maps of a reconstruction, as they were reconstructed."
 
 
@@ -70,6 +73,8 @@ class ValidationWidget(Dock):
         self.button = QPushButton("Test")
         self.button.setObjectName("blushPrimary")
         self._names = ("", "")
+        self._doubts: tuple[str, ...] = ()
+        self._stood: tuple[Any, ...] | None = None
         self._was_described = False
         self._connections = Connections()
         self._lay_out()
@@ -108,7 +113,7 @@ class ValidationWidget(Dock):
             self._connections.connect(emitter, self._list)
         for box in self.maps.boxes():
             box.activated.connect(lambda _, box=box: keep(box))
-            box.activated.connect(self._stand)
+            box.activated.connect(self._on_choice)
         self.button.clicked.connect(self._on_button)
         self.task.described.connect(self.settings.network.offer)
         self.task.advanced.connect(self._on_advanced)
@@ -118,10 +123,16 @@ class ValidationWidget(Dock):
 
     def _list(self, event: Any = None) -> None:
         self.maps.offer(map_layers(self._viewer))
-        if not self.task.is_running:
+        self._on_choice()
+
+    def _on_choice(self, index: int = 0) -> None:
+        """Begin anew with other maps; what was found of those that are still chosen stays."""
+        chosen = tuple(unwrapped(box.currentData()) for box in self.maps.boxes())
+        before, self._stood = self._stood, chosen
+        if before is None or any(one is not other for one, other in zip(chosen, before, strict=True)):
             self._stand()
 
-    def _stand(self, index: int = 0) -> None:
+    def _stand(self) -> None:
         """Show what can be done, while nothing is."""
         if self.task.is_running:
             return
@@ -157,11 +168,17 @@ class ValidationWidget(Dock):
         try:
             one, two = volume_of(halves[0]), volume_of(halves[1])
             window = None if mask is None else volume_of(mask)
+            require_one_grid([one, two], [layer.name for layer in halves])
+            if window is not None:
+                require_one_grid([one, window], [halves[0].name, mask.name])
             settings = ValidationSettings.parse(self.settings.form.values(), "The form")
         except BlushError as error:
             self._on_failed(str(error))
             return
         self._names = halves[0].name, halves[1].name
+        doubts = require_same_grid(self._names[0], one, self._names[1], two)
+        denoised = [_DENOISED.format(layer.name) for layer in halves if was_denoised(layer)]
+        self._doubts = (*denoised, *doubts)
         self.task.validate((one, two), window, settings)
 
     def _on_advanced(self, at: Working) -> None:
@@ -175,7 +192,7 @@ class ValidationWidget(Dock):
 
     def _on_done(self, found: DenoiserValidated) -> None:
         self._offer(self.maps.halves() is not None)
-        self.found.show_found(found, self._names)
+        self.found.show_found(found, self._names, self._doubts)
         self._say(*_VERDICTS[found.figures["verdict"]])
         QTimer.singleShot(0, self._scroll_to_found)  # once there is room for it
 

@@ -233,6 +233,126 @@ def test_the_whole_way_with_the_real_worker(make_viewer):
 # --- what changes while a mask is there, or on its way --------------------------------------------------------
 
 
+def test_no_map_but_the_one_that_was_chosen_replaces_the_mask(stage):
+    from worker_stand_ins import pump, wait_until
+
+    viewer, widget = stage
+    one = add(viewer, "one")
+    two = add(viewer, "two")
+    viewer.layers.selection = {two}
+    one.name = "first"  # what is selected is proposed
+    assert widget.map_box.currentText() == "two"
+    shown(stage)
+    viewer.layers.selection = {mask_layer(viewer)}
+    one.name = "another"
+    add(viewer, "half1")
+    pump(0.2)
+    assert widget.map_box.currentText() == "two"
+    viewer.layers.remove(two)
+    assert "of other maps" in widget.message.text()
+    widget.form.set_values({"extend": 3.0})
+    pump(0.2)
+    assert len(widget._worker.asked(MakeMask)) == 1
+    assert mask_layer(viewer).name == "Mask of two"
+    widget.button.click()
+    answer(widget._worker, asked(widget._worker, 2))
+    wait_until(lambda: mask_layer(viewer).name == "Mask of half1")
+
+
+def test_a_mask_that_was_removed_stays_away_until_it_is_asked_for(stage):
+    from worker_stand_ins import pump
+
+    viewer, widget = stage
+    add(viewer, "map")
+    layer = shown(stage)
+    widget.slider.setValue(0.7)
+    request = asked(widget._worker, 2)
+    viewer.layers.remove(layer)
+    assert not widget.save.isEnabled()
+    answer(widget._worker, request)
+    widget.slider.setValue(0.8)
+    pump(0.2)
+    assert mask_layer(viewer) is None
+    assert list(widget._worker.folder.glob("*.npy")) == []
+    widget.button.click()
+    assert asked(widget._worker, 3).settings.threshold == pytest.approx(0.8)
+
+
+def test_the_slider_reaches_over_another_map_and_shows_small_densities(stage):
+    viewer, widget = stage
+    one = add(viewer, "one")
+    shown(stage)
+    widget.slider.setValue(0.4)
+    answer(widget._worker, asked(widget._worker, 2))
+    two = add(viewer, "two")
+    two.data = two.data * 1e-3
+    widget.map_box.setCurrentText("two")
+    widget.map_box.activated.emit(0)
+    request = asked(widget._worker, 3)
+    assert request.settings.threshold is None  # 0.4 is no density of this map
+    assert widget.slider.maximum() == pytest.approx(float(two.data.max()), rel=1e-3)
+    failure = Failed(request="make_mask", id=request.id, problem="None can be suggested.", remedy="Choose it.")
+    widget._worker.said.emit(failure)
+    widget.slider.setValue(0.00012345)
+    assert widget.slider._label.text() == "0.00012345"
+    one.data = np.full_like(one.data, np.nan)  # the worker tells
+    widget.map_box.setCurrentText("one")
+    widget.map_box.activated.emit(0)
+    asked(widget._worker, 4)
+
+
+def test_leaving_the_label_of_the_slider_does_not_change_the_threshold(stage):
+    from worker_stand_ins import pump, wait_until
+
+    viewer, widget = stage
+    add(viewer, "map")
+    widget.button.click()
+    request = asked(widget._worker, 1)
+    answer(widget._worker, request, threshold=0.0123456789, lowest=-0.02, highest=0.05)
+    wait_until(lambda: mask_layer(viewer) is not None)
+    assert widget.slider.value() == pytest.approx(0.0123456789, abs=1e-6)
+    widget.slider._label.editingFinished.emit()
+    pump(0.2)
+    assert widget.automatic.isChecked()
+    assert len(widget._worker.asked(MakeMask)) == 1
+
+
+def test_halves_of_other_grids_are_refused_and_a_new_voxel_size_is_taken(stage):
+    from napari_blush.layers.maps import set_voxel_size
+
+    viewer, widget = stage
+    one = add(viewer, "half1")
+    set_voxel_size(add(viewer, "half2"), 1.5)
+    widget.button.click()
+    assert "half1 and half2 are not on one grid" in widget.message.text()
+    assert widget.message.objectName() == "blushError"
+    set_voxel_size(one, 1.5)
+    assert widget._worker.loaded.keys() == set()
+    request = asked(widget._worker, 1)
+    answer(widget._worker, request)
+    set_voxel_size(one, 1.4)
+    set_voxel_size(viewer.layers["half2"], 1.4)
+    assert asked(widget._worker, 2).key != request.key
+
+
+def test_of_a_denoised_map_it_warns(stage):
+    from napari_blush.layers.maps import remember
+
+    viewer, widget = stage
+    remember(add(viewer, "map denoised"), denoising={"weights": "v1"})
+    shown(stage)
+    assert "was denoised" in widget.message.text()
+    assert widget.message.objectName() == "blushWarning"
+
+
+def test_maps_whose_names_tell_of_masks_can_be_chosen_too(stage):
+    viewer, widget = stage
+    add(viewer, "solvent mask")
+    add(viewer, "unmasked map")
+    assert [widget.map_box.itemText(at) for at in range(2)] == ["solvent mask", "unmasked map"]
+    assert widget.map_box.currentText() == "unmasked map"
+
+
 def test_what_fails_late_of_earlier_work_is_not_heard(stage):
     """The worker died while an array was on its way: its folder is gone, and another mask is wanted by now."""
     from worker_stand_ins import pump

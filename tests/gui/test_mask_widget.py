@@ -10,7 +10,8 @@ import pytest
 from docks import delete, put_beside
 
 from blushcore.interactive.messages import Failed, Load, MakeMask, MaskMade, Release
-from blushcore.volumes import Volume, read_map
+from blushcore.protocol import BlushError
+from blushcore.volumes import Volume, read_map, suggest_threshold
 
 pytestmark = pytest.mark.gui
 
@@ -163,8 +164,11 @@ def test_where_no_threshold_can_be_suggested_it_is_chosen_by_eye(stage):
     one = add(viewer, "map")
     widget.button.click()
     request = asked(widget._worker, 1)
-    failure = Failed(request="make_mask", id=request.id, problem="None can be suggested.", remedy="Choose it.")
-    widget._worker.said.emit(failure)
+    with pytest.raises(BlushError) as refused:
+        suggest_threshold(one.data)
+    words = {"problem": refused.value.problem, "remedy": refused.value.remedy}
+    widget._worker.said.emit(Failed(request="make_mask", id=request.id, **words))
+    assert widget.message.text().endswith("Choose the threshold by eye: move the slider.")
     assert (widget.slider.minimum(), widget.slider.maximum()) == pytest.approx((one.data.min(), one.data.max()))
     widget.slider.setValue(0.75)
     assert asked(widget._worker, 2).settings.threshold == pytest.approx(0.75, abs=1e-3)

@@ -54,11 +54,6 @@ class MaskTask(QObject):
         worker.died.connect(self._on_died)
 
     @property
-    def is_busy(self) -> bool:
-        """Whether a mask is on its way."""
-        return bool(self._asked) or self._wish is not None
-
-    @property
     def has_map(self) -> bool:
         """Whether there is a map to make masks of."""
         return self._map is not None

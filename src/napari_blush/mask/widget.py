@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 KEY = "soft-mask"
 _CONTRAST = MapContrast((0.0, 1.0), (0.0, 1.0))
+_OPTION, _SLIDER = ", on the command line with --threshold", ": move the slider"
+"""What the engine advises where it can suggest no threshold, and what does it here."""
 _ALONE = "the map alone"
 _NO_MAP = "Open a map, best an unfiltered half-map and its other half."
 _DENOISED = "The map was denoised: do not judge its own half-maps by what the network made visible."
@@ -291,7 +293,7 @@ class MaskWidget(Dock):
         self.slider.blockSignals(was_blocked)
 
     def _on_failed(self, sentence: str) -> None:
-        self._say(sentence, name="blushError")
+        self._say(sentence.replace(_OPTION, _SLIDER), name="blushError")
 
     def _on_save(self) -> None:
         shown = self._shown

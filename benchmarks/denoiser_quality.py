@@ -2,10 +2,10 @@
 
 ::
 
-    python benchmarks/denoiser_quality.py --weights v1 other.safetensors    # all of it; stop and go on at will
+    python benchmarks/denoiser_quality.py --weights v2 other.safetensors    # all of it; stop and go on at will
     python benchmarks/denoiser_quality.py --weights my.safetensors --quick
-    python benchmarks/denoiser_quality.py --weights v1 --only quality --limit 8 --resolutions 5
-    python benchmarks/denoiser_quality.py --weights v1 --only quality --views drawn --peers input   # first look
+    python benchmarks/denoiser_quality.py --weights v2 --only quality --limit 8 --resolutions 5
+    python benchmarks/denoiser_quality.py --weights v2 --only quality --views drawn --peers input   # first look
 
 **Quality.** Each model of the table's ``test`` split is simulated at four resolutions and three anisotropies
 by the fast route, some of them by way of images too (docs/calibration.md); with ``--views drawn``, once at each

@@ -106,8 +106,8 @@ def test_paths_are_relative_to_the_file(folder, monkeypatch):
     params = read_parameters(path)
     assert params.models == folder / "models.tsv"
     assert params.initial_weights == str(folder / "start.safetensors")
-    named = read_parameters(write_parameters(folder, TOML + 'initial_weights = "v1"\n'))
-    assert named.initial_weights == "v1"
+    named = read_parameters(write_parameters(folder, TOML + 'initial_weights = "v2"\n'))
+    assert named.initial_weights == "v2"
 
 
 @pytest.mark.parametrize(

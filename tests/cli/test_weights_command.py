@@ -184,8 +184,8 @@ def test_what_cannot_be_imported_is_answered_with_a_sentence(home, capsys, words
 
 
 def test_the_packages_names_are_taken(home, capsys, checkpoint, monkeypatch):
-    monkeypatch.setattr("blushcore.shipped.shipped_files", lambda _: [Path("v1.safetensors")])
-    code, _, err = run(capsys, "import", str(checkpoint), "--name", "v1")
+    monkeypatch.setattr("blushcore.shipped.shipped_files", lambda _: [Path("v2.safetensors")])
+    code, _, err = run(capsys, "import", str(checkpoint), "--name", "v2")
     assert code == 1
     assert "the name of weights that come with the package" in err
 

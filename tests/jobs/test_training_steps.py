@@ -69,7 +69,7 @@ def test_it_goes_on_to_its_last_step_or_to_the_end_of_its_time():
     assert seconds_left(5, 20, 2.0, 630.0, 10.0) == 0
 
 
-@pytest.mark.parametrize("weights", [None, "v1", "/else/where.safetensors", "here.safetensors"])
+@pytest.mark.parametrize("weights", [None, "v2", "/else/where.safetensors", "here.safetensors"])
 def test_weights_in_a_file_are_found_from_anywhere(weights):
     params = FinetuneParameters(half1="a.mrc", half2="b.mrc", weights=weights).with_absolute_paths()
     expected = str(Path(weights).absolute()) if weights and "." in weights else weights

@@ -20,7 +20,7 @@ from blushcore.denoiser.network import BLOCK_SIZE, VOXEL_SIZE_ANGSTROM, BlushNet
 from blushcore.protocol import BlushError
 from blushcore.shipped import shipped_files
 
-DEFAULT_WEIGHTS = "v1"
+DEFAULT_WEIGHTS = "v2"
 ENVIRONMENT_VARIABLE = "BLUSH_WEIGHTS"
 SUFFIX = ".safetensors"
 _FORMAT = "blush-weights/1"

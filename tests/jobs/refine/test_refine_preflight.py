@@ -191,7 +191,7 @@ def test_parameters_that_cannot_be_meant_are_refused():
     good = {"particles": "p.star", "reference": "r.mrc", "diameter": 100.0, "prior": "wiener"}
     for name, value, said in (
         ("prior", "nothing", "'blush' or 'wiener'"),
-        ("weights", "v1", "weights are a matter of the prior blush, and the prior is wiener"),
+        ("weights", "v2", "weights are a matter of the prior blush, and the prior is wiener"),
         ("spectral_trailing", False, "spectral trailing is a matter of the prior blush"),
         ("symmetry", "E7", "symmetry cannot be 'E7'"),
         ("healpix_order", 12, "less than or equal to 8"),
@@ -200,7 +200,7 @@ def test_parameters_that_cannot_be_meant_are_refused():
     ):
         with pytest.raises(BlushError, match=said):
             RefineParameters.parse({**good, name: value}, "here")
-    for weights in ("v1", "/else/where.safetensors", "here.safetensors"):
+    for weights in ("v2", "/else/where.safetensors", "here.safetensors"):
         params = RefineParameters.parse({**good, "prior": "blush", "weights": weights}, "here")
         expected = str(Path(weights).absolute()) if "." in weights else weights
         assert params.with_absolute_paths().weights == expected
@@ -216,7 +216,7 @@ def test_the_denoiser_needs_its_weights_and_memory(tiny):
         check_inputs(blush.replace(weights="none-such"))
     inputs = check_inputs(blush)
     assert inputs.weights is not None
-    assert inputs.weights.name == "v1"
+    assert inputs.weights.name == "v2"
     assert check_inputs(tiny.parameters()).weights is None
     cpu = torch.device("cpu")
     # A coarse map is denoised on a grid that is much finer.

@@ -7,8 +7,9 @@
     python benchmarks/denoiser_share.py --model 5xj5.pdb.gz --work W --iterations 8    # a look at the first
 
 A set of 10,000 images of 128 pixels is simulated once and refined with the Blush prior. Stop it and go on at
-will: the refinement goes on after the last iteration that was done, and times are those of its own record. Run
-it with nothing else on the machine.
+will: the refinement goes on after the last iteration that was done, and times are those of its own record. A
+limit of iterations is kept with the run: for all of it afterwards, give another ``--work``. Run it with nothing
+else on the machine.
 """
 
 from __future__ import annotations
@@ -133,6 +134,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         args.work.mkdir(parents=True, exist_ok=True)
         make_set(args, folder)
         refine(args, folder, run)
+    if not (run / "events.jsonl").exists():
+        raise SystemExit(f"There is no run in {args.work}.")
     print("| iterations | | time | in the denoiser | share | wanted |\n| --- | --- | --- | --- | --- | --- |")
     for found in shares(figures_of(run)):
         print(found.row())

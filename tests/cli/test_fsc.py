@@ -378,7 +378,7 @@ def test_a_constant_map_is_refused(files, capsys):
     write(files / "flat.mrc", np.ones((BOX,) * 3))
     assert main(["fsc", "flat.mrc", "half1.mrc"]) == 1
     assert capsys.readouterr().err == (
-        "blush: flat.mrc is constant: there is nothing to compare. Check that it is the right file.\n"
+        "blush: flat.mrc is constant: there is nothing to compare. Check that it is the right map.\n"
     )
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _FIRST_SENTENCE = 3
 """Below the heading, what it is of, and the curves."""
+_PLOT_PX = 300
 _NO_MASK = "the whole sphere"
 _LABELS = {"model": "Atomic model", "seed": "Random seed"}
 _CHOICES: dict[str, list[tuple[str, Any]]] = {
@@ -93,6 +94,7 @@ class FoundSection(Section):
         self.of = hint()
         self.sentences: list[QLabel] = []
         self.plot = ValidationPlot(viewer=viewer)
+        self.plot.graphics.setMaximumHeight(_PLOT_PX)  # what is found stands below it
         self.body.addWidget(self.of)
         self.body.addWidget(self.plot)
         self.hide()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -31,7 +32,6 @@ Ask: TypeAlias = Callable[[str, Mapping[str, str]], Request]
 
 MASK = "mask"
 """The map of this name holds values from 0 to 1."""
-HANDING_OVER = "handing over the maps"
 _numbers = itertools.count(1)
 
 
@@ -112,7 +112,7 @@ class MapTask(QObject):
                     )
                 )
 
-        self.advanced.emit(Working(id=name, stage=HANDING_OVER))
+        self.advanced.emit(Working(id=name, stage="handing over the maps"))
         self._background.run(write, tell, lambda error: self._on_trouble(name, error))
 
     def stop(self) -> None:
@@ -122,9 +122,9 @@ class MapTask(QObject):
             self._end()
             self.stopped.emit()
 
+    @abstractmethod
     def take(self, event: Any) -> None:
         """Take the answer, and end the work: at once, or when what it names has been read."""
-        raise NotImplementedError
 
     def _end(self) -> None:
         self._id, self._ask = "", None
